@@ -1,0 +1,131 @@
+"""What can go wrong in the domain, said without knowing HTTP.
+
+    SlotwireError
+    ├── InvalidInput              the caller's data; names each field
+    ├── Unauthorized              no, unknown, revoked or expired credential
+    ├── Forbidden                 known, but not allowed
+    │   └── InsufficientScope     the key lacks a scope
+    ├── NotFound                  missing, or another organization's: existence does not leak
+    ├── Conflict                  the state says no
+    │   ├── SlotTaken             somebody else got it first
+    │   ├── SlotUnavailable       outside availability, notice, window or caps
+    │   ├── InvalidTransition     the lifecycle has no such step from here
+    │   ├── IdempotencyInProgress the first call with this key still runs
+    │   └── IdempotencyKeyReused  same key, other request
+    ├── TooLarge, UnsupportedMediaType, MethodNotAllowed
+    └── Unavailable               the database is away; try again
+
+Each carries `code`, which is stable and documented, and `detail`, which tells a person what to do next.
+`app.web.problems` is the only file that knows statuses.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One wrong field: its dotted path in the body or query, a stable code, and a sentence."""
+
+    field: str
+    code: str
+    message: str
+
+
+class SlotwireError(Exception):
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, detail: str, *, code: str | None = None, **extra: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.error_code = code or self.code
+        self.extra = extra
+
+
+class InvalidInput(SlotwireError):
+    code = "validation_failed"
+    title = "The request is not valid"
+
+    def __init__(self, detail: str, *, code: str | None = None, errors: Sequence[FieldError] = ()) -> None:
+        super().__init__(detail, code=code)
+        self.errors = tuple(errors)
+
+    @classmethod
+    def of(cls, field: str, message: str, code: str = "invalid_value") -> "InvalidInput":
+        return cls(f"{field}: {message}", errors=[FieldError(field, code, message)])
+
+
+class Unauthorized(SlotwireError):
+    code = "unauthorized"
+    title = "A valid credential is needed"
+
+
+class Forbidden(SlotwireError):
+    code = "forbidden"
+    title = "Not allowed"
+
+
+class InsufficientScope(Forbidden):
+    code = "insufficient_scope"
+    title = "The key lacks a scope"
+
+
+class NotFound(SlotwireError):
+    code = "not_found"
+    title = "Not found"
+
+
+class Conflict(SlotwireError):
+    code = "conflict"
+    title = "The present state does not allow this"
+
+
+class SlotTaken(Conflict):
+    code = "slot_taken"
+    title = "Somebody else got this slot first"
+
+
+class SlotUnavailable(Conflict):
+    code = "slot_unavailable"
+    title = "This slot cannot be booked"
+
+
+class InvalidTransition(Conflict):
+    code = "invalid_transition"
+    title = "The booking's status does not allow this"
+
+
+class IdempotencyInProgress(Conflict):
+    code = "idempotency_in_progress"
+    title = "The first request with this key is still running"
+
+
+class IdempotencyKeyReused(SlotwireError):
+    code = "idempotency_key_reused"
+    title = "This key was used for another request"
+
+
+class TooLarge(SlotwireError):
+    code = "body_too_large"
+    title = "The body is too large"
+
+
+class UnsupportedMediaType(SlotwireError):
+    code = "unsupported_media_type"
+    title = "The content type is not JSON"
+
+
+class MethodNotAllowed(SlotwireError):
+    code = "method_not_allowed"
+    title = "The path exists, the method does not"
+
+    def __init__(self, detail: str, *, allowed: Sequence[str]) -> None:
+        super().__init__(detail)
+        self.allowed = tuple(sorted(allowed))
+
+
+class Unavailable(SlotwireError):
+    code = "unavailable"
+    title = "The service cannot answer right now"

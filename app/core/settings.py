@@ -1,0 +1,133 @@
+"""Configuration: environment variables only (`SLOTWIRE_*`), read once, checked before anything starts.
+
+The one rule: a wrong value stops the start with one clear line, never a traceback and never a default
+that the operator did not ask for. `.env` is read in development only, so that a stray file cannot
+reconfigure a production host.
+"""
+
+import base64
+import binascii
+import ipaddress
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+type_network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+MINIMUM_REDIS_URLS = ("redis://", "rediss://", "unix://")
+
+
+class ConfigurationError(Exception):
+    """A start that cannot happen; its text is the one line that the operator reads."""
+
+
+class Settings(BaseSettings):
+    """Everything an operator can choose. Field `x_y` is the variable `SLOTWIRE_X_Y`."""
+
+    model_config = SettingsConfigDict(env_prefix="SLOTWIRE_", extra="ignore", frozen=True)
+
+    env: Literal["production", "development"] = "production"
+    database_url: str = ""
+    redis_url: str = ""
+    secret_keys: Annotated[tuple[str, ...], NoDecode] = ()
+    host: str = "0.0.0.0"  # noqa: S104 -- a server behind a proxy or in a container listens on all addresses
+    port: int = Field(default=8000, ge=0, le=65535)
+    base_url: str = ""
+    processes: int = Field(default=0, ge=0, le=256)
+    pool_size: int = Field(default=12, ge=1, le=200)
+    data_dir: Path = Path(".slotwire")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    drain_seconds: int = Field(default=25, ge=0, le=600)
+    webhook_allow_networks: Annotated[tuple[type_network, ...], NoDecode] = ()
+    webhook_timeout_seconds: float = Field(default=15.0, gt=0, le=60)
+    webhook_concurrency: int = Field(default=100, ge=1, le=1000)
+    worker_metrics_port: int = Field(default=0, ge=0, le=65535)
+
+    @field_validator("secret_keys", mode="before")
+    @classmethod
+    def _split_keys(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("webhook_allow_networks", mode="before")
+    @classmethod
+    def _split_networks(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(ipaddress.ip_network(part.strip()) for part in value.split(",") if part.strip())
+        except ValueError as error:
+            raise ValueError(f"networks are written as CIDR, such as 10.0.0.0/8: {error}") from None
+
+    @field_validator("secret_keys")
+    @classmethod
+    def _are_fernet_keys(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for number, key in enumerate(value, start=1):
+            try:
+                decoded = base64.urlsafe_b64decode(key)
+            except (binascii.Error, ValueError):
+                decoded = b""
+            if len(decoded) != 32:
+                raise ValueError(
+                    f"key {number} is not a Fernet key (32 bytes in URL-safe base64); make one with: "
+                    "python3 -c 'import base64,os;print(base64.urlsafe_b64encode(os.urandom(32)).decode())'"
+                )
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgres(cls, value: str) -> str:
+        if value and not value.startswith(("postgres://", "postgresql://")):
+            raise ValueError("expected postgresql://user:password@host/database")
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, value: str) -> str:
+        if value and not value.startswith(MINIMUM_REDIS_URLS):
+            raise ValueError("expected redis://host:6379/0, rediss://… or unix:///path")
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_http(cls, value: str) -> str:
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("expected the public address, such as https://book.example.com")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _production_has_keys(self) -> "Settings":
+        if self.env == "production" and not self.secret_keys:
+            raise ValueError(
+                "SLOTWIRE_SECRET_KEYS is required in production "
+                "(Fernet keys, separated by commas; the first one encrypts)"
+            )
+        return self
+
+    @property
+    def public_url(self) -> str:
+        """The address that links in answers and mails begin with, without a slash at its end."""
+        return self.base_url or f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+
+    @property
+    def development(self) -> bool:
+        return self.env == "development"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the environment (and `.env` in development).
+
+    Raises ConfigurationError with one line that names the variable and what it should be.
+    """
+    env_file = (
+        ".env" if os.environ.get("SLOTWIRE_ENV") == "development" or overrides.get("env") == "development" else None
+    )
+    try:
+        return Settings(_env_file=env_file, **overrides)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "SLOTWIRE_" + str(first["loc"][0]).upper() if first["loc"] else "configuration"
+        message = str(first["msg"]).removeprefix("Value error, ")
+        raise ConfigurationError(message if message.startswith("SLOTWIRE_") else f"{name}: {message}") from None

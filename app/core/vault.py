@@ -1,0 +1,47 @@
+"""Secrets: sealed under the key ring when they must be read again, hashed when they need only be recognized.
+
+The one rule: nothing in the database opens anything by itself. The ring comes from SLOTWIRE_SECRET_KEYS; its first key
+seals, every key unseals (Fernet: AES-128-CBC and HMAC-SHA256).
+"""
+
+import functools
+import hashlib
+import hmac
+import secrets
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+
+class SealBroken(Exception):
+    """No key of the ring opens this: the ring was changed without keeping the old key."""
+
+
+class Vault:
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self._ring = MultiFernet([Fernet(key) for key in keys])
+        # webhook and organization secrets are unsealed on every use, and there are few of them
+        self.unseal_cached = functools.lru_cache(maxsize=4096)(self.unseal)
+
+    def seal(self, plain: bytes) -> bytes:
+        return self._ring.encrypt(plain)
+
+    def unseal(self, sealed: bytes) -> bytes:
+        """Raises SealBroken when no key of the ring fits."""
+        try:
+            return self._ring.decrypt(sealed)
+        except InvalidToken:
+            raise SealBroken("SLOTWIRE_SECRET_KEYS no longer holds the key that sealed this secret") from None
+
+
+def digest(secret: str) -> bytes:
+    """What is stored of a key or token: SHA-256, which is enough for secrets of 128 bits and more."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def derive(secret: bytes, purpose: str) -> bytes:
+    """A key of its own for each purpose, so that a token of one kind can never serve as another."""
+    return hmac.digest(secret, purpose.encode(), "sha256")
+
+
+def new_secret() -> bytes:
+    return secrets.token_bytes(32)
