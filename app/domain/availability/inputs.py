@@ -1,0 +1,113 @@
+"""Everything that one availability question needs, in one round trip, whatever the number of hosts.
+
+The one rule: what comes back is numbers. Busy time is fetched as epoch seconds (a thousand `tstzrange` values take
+eight times as long), the hours as the text that a schedule is parsed from once and then remembered.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+from uuid import UUID
+
+import orjson
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.errors import NotFound
+from app.domain.availability.slots import Interval
+from app.domain.availability.windows import Hours, parse_hours
+
+SQL = sql.load("availability")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The event type's part of a decision. Durations in minutes, as they are configured."""
+
+    event_type_id: UUID
+    code: str
+    title: str
+    active: bool
+    duration_minutes: int
+    durations_minutes: tuple[int, ...]
+    longest_minutes: int
+    slot_interval_minutes: int | None
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    minimum_notice_minutes: int
+    booking_window_days: int | None
+    requires_confirmation: bool
+    auto_complete: bool
+    location: dict[str, object] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """One host's part: hours (None: no schedule, so never open) and busy intervals in epoch seconds, unsorted."""
+
+    user_id: UUID
+    subject_no: int
+    name: str
+    hours: Hours | None
+    busy: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    rules: Rules
+    hosts: tuple[Host, ...]
+
+
+async def load_inputs(
+    conn: Connection,
+    org_id: UUID,
+    event_type: UUID | str,
+    start: datetime,
+    end: datetime,
+    now: datetime,
+) -> Inputs:
+    """The inputs for starts in [start, end) of an event type, named by its id or its code.
+
+    Busy time is what is held by bookings, live holds and calendars around the range, buffers and the longest duration
+    added. Raises NotFound `event_type_not_found`.
+    """
+    by_id = event_type if isinstance(event_type, UUID) else None
+    by_code = event_type if isinstance(event_type, str) else None
+    rows = await conn.fetch(SQL.load_inputs, org_id, by_id, by_code, start, end, now)
+    if not rows:
+        raise NotFound("No such event type in this organization.", code="event_type_not_found")
+    return Inputs(_rules(rows[0]), tuple(_host(row) for row in rows if row["user_id"] is not None))
+
+
+def _rules(row: sql.Row) -> Rules:
+    return Rules(
+        event_type_id=row["event_type_id"],
+        code=row["code"],
+        title=row["title"],
+        active=row["active"],
+        duration_minutes=row["duration_minutes"],
+        durations_minutes=tuple(row["durations_minutes"]),
+        longest_minutes=row["longest_minutes"],
+        slot_interval_minutes=row["slot_interval_minutes"],
+        buffer_before_minutes=row["buffer_before_minutes"],
+        buffer_after_minutes=row["buffer_after_minutes"],
+        minimum_notice_minutes=row["minimum_notice_minutes"],
+        booking_window_days=row["booking_window_days"],
+        requires_confirmation=row["requires_confirmation"],
+        auto_complete=row["auto_complete"],
+        location=row["location"],
+    )
+
+
+def _host(row: sql.Row) -> Host:
+    hours = None
+    if row["weekly"] is not None:
+        hours = _hours(row["weekly"], row["overrides"], row["timezone"], row["valid_from"], row["valid_until"])
+    busy = tuple(zip(row["busy_starts"] or (), row["busy_ends"] or (), strict=True))
+    return Host(row["user_id"], row["subject_no"], row["host_name"], hours, busy)
+
+
+@lru_cache(maxsize=4096)
+def _hours(weekly: str, overrides: str, zone: str, valid_from: date | None, valid_until: date | None) -> Hours:
+    """Parsed once per wording: the text itself is the key, so an edited schedule can never be served stale."""
+    return parse_hours(orjson.loads(weekly), orjson.loads(overrides), zone, valid_from, valid_until)

@@ -1,0 +1,150 @@
+"""A booking, and its public representation.
+
+The one rule: there is one representation. `/v1` answers with it, and webhooks carry it, so that a receiver and an
+API client never see two shapes of one thing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.core.ids import Kind, encode
+from app.core.times import iso
+from app.domain.bookings.lifecycle import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Attendee:
+    name: str
+    email: str
+    phone: str | None
+    timezone: str
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who changed a booking: `host`, `attendee`, `api`, `system` or `calendar`, with the user or key, if any."""
+
+    by: str
+    id: UUID | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a booking's history."""
+
+    from_status: str
+    to_status: str
+    at: datetime
+    by: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class BookedHost:
+    user_id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    org_id: UUID
+    id: UUID
+    code: str
+    status: Status
+    event_type_id: UUID | None
+    event_type_code: str | None
+    resource_id: UUID | None
+    assigned_to_id: UUID | None
+    hosts: tuple[BookedHost, ...]
+    starts_at: datetime
+    ends_at: datetime
+    timezone: str
+    attendee: Attendee | None
+    guests: list[dict[str, Any]]
+    custom_fields: dict[str, Any]
+    metadata: dict[str, Any]
+    answers: list[dict[str, Any]]
+    notes: str | None
+    location: dict[str, Any] | None
+    requires_confirmation: bool
+    cancelled_at: datetime | None
+    cancelled_by: str | None
+    cancellation_reason: str | None
+    rescheduled_from_id: UUID | None
+    rescheduled_to_id: UUID | None
+    token_version: int
+    event_sequence: int
+    created_at: datetime
+    updated_at: datetime
+    history: tuple[Step, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """The links that let an attendee cancel and move a booking. Nobody but the booker's side sees them."""
+
+    cancel: str
+    reschedule: str
+
+
+def _id(kind: Kind, value: UUID | None) -> str | None:
+    return None if value is None else encode(kind, value)
+
+
+def represent(booking: Booking, tokens: Tokens | None = None) -> dict[str, Any]:
+    """The booking as `/v1` and webhooks show it. Without `tokens` their members are null: a receiver's log and a key
+    that may only read must not be able to cancel."""
+    attendee = booking.attendee
+    cancellation = None
+    if booking.cancelled_at is not None:
+        cancellation = {
+            "reason": booking.cancellation_reason,
+            "by": booking.cancelled_by,
+            "at": iso(booking.cancelled_at),
+        }
+    return {
+        "id": encode(Kind.BOOKING, booking.id),
+        "code": booking.code,
+        "status": booking.status.value,
+        "event_type_id": _id(Kind.EVENT_TYPE, booking.event_type_id),
+        "event_type": booking.event_type_code,
+        "resource_id": _id(Kind.RESOURCE, booking.resource_id),
+        "assigned_to_id": _id(Kind.USER, booking.assigned_to_id),
+        "hosts": [{"user_id": encode(Kind.USER, host.user_id), "name": host.name} for host in booking.hosts],
+        "start_time": iso(booking.starts_at),
+        "end_time": iso(booking.ends_at),
+        "timezone": booking.timezone,
+        "attendee": attendee
+        and {
+            "name": attendee.name,
+            "email": attendee.email,
+            "phone": attendee.phone,
+            "timezone": attendee.timezone,
+        },
+        "guests": booking.guests,
+        "custom_fields": booking.custom_fields,
+        "answers": booking.answers,
+        "metadata": booking.metadata,
+        "notes": booking.notes,
+        "location": booking.location,
+        "cancel_token": tokens and tokens.cancel,
+        "reschedule_token": tokens and tokens.reschedule,
+        "cancellation": cancellation,
+        "rescheduled_from_id": _id(Kind.BOOKING, booking.rescheduled_from_id),
+        "rescheduled_to_id": _id(Kind.BOOKING, booking.rescheduled_to_id),
+        "requires_confirmation": booking.requires_confirmation,
+        "created_at": iso(booking.created_at),
+        "updated_at": iso(booking.updated_at),
+        "history": [
+            {
+                "from": step.from_status,
+                "to": step.to_status,
+                "at": iso(step.at),
+                "by": step.by,
+                "reason": step.reason,
+            }
+            for step in booking.history
+        ],
+    }

@@ -1,0 +1,38 @@
+"""Reading bookings. Rows become frozen dataclasses here, at the room's edge."""
+
+from uuid import UUID
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.errors import NotFound
+from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.models import Attendee, BookedHost, Booking, Step
+
+SQL = sql.load("bookings")
+
+_PLAIN = (
+    "org_id id code event_type_id event_type_code resource_id assigned_to_id starts_at ends_at timezone guests "
+    "custom_fields metadata answers notes location requires_confirmation cancelled_at cancelled_by "
+    "cancellation_reason rescheduled_from_id rescheduled_to_id token_version event_sequence created_at updated_at"
+).split()
+
+
+async def get_booking(conn: Connection, org_id: UUID, booking_id: UUID) -> Booking:
+    """Raises NotFound, for another organization's booking too."""
+    row = await conn.fetchrow(SQL.get_booking, org_id, booking_id)
+    if row is None:
+        raise NotFound("No such booking in this organization.")
+    return _booking(row)
+
+
+def _booking(row: sql.Row) -> Booking:
+    attendee = None
+    if row["attendee_email"] is not None:
+        attendee = Attendee(row["attendee_name"], row["attendee_email"], row["attendee_phone"], row["timezone"])
+    return Booking(
+        status=Status(row["status"]),
+        hosts=tuple(BookedHost(UUID(host["user_id"]), host["name"]) for host in row["hosts"] or ()),
+        attendee=attendee,
+        history=tuple(Step(*step) for step in row["history"] or ()),
+        **{name: row[name] for name in _PLAIN},
+    )

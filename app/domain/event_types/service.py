@@ -1,0 +1,130 @@
+"""Event types: make, read, edit, archive.
+
+The one rule: bookings keep what they were made for. An edit raises the configuration's version and touches no booking;
+a delete archives, which frees the code and the slug for another event type.
+"""
+
+import dataclasses
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.ids import new_id
+from app.domain.event_types.models import EventType, EventTypeFields, HostRef
+
+SQL = sql.load("event_types")
+
+_COLUMNS = tuple(name for name in EventTypeFields.__dataclass_fields__ if name != "hosts")
+_CODE_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
+_TAKEN = {
+    "event_types_code": "code",
+    "event_types_slug_of_user": "slug",
+    "event_types_slug_of_team": "slug",
+}
+
+
+def new_code() -> str:
+    """A public handle for an event type whose caller did not name one."""
+    return "".join(secrets.choice(_CODE_ALPHABET) for _ in range(8))
+
+
+def slug_from_title(title: str) -> str:
+    slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-")
+    return slug or "meeting"
+
+
+async def create_event_type(conn: Connection, org_id: UUID, fields: EventTypeFields, now: datetime) -> EventType:
+    """Make an event type. Its first host's page is where it stands.
+
+    Raises Conflict for a taken code or slug, InvalidInput for a host or schedule that this organization lacks.
+    """
+    event_type_id = new_id()
+    await _check_references(conn, org_id, fields)
+    values = [getattr(fields, name) for name in _COLUMNS]
+    owner, longest = fields.hosts[0].user_id, max(fields.durations_minutes)
+    try:
+        await conn.execute(SQL.insert_event_type, org_id, event_type_id, owner, longest, now, *values)
+    except asyncpg.UniqueViolationError as error:
+        raise _taken(error, fields) from None
+    await _set_hosts(conn, org_id, event_type_id, fields.hosts)
+    return await get_event_type(conn, org_id, event_type_id)
+
+
+async def get_event_type(conn: Connection, org_id: UUID, handle: UUID | str) -> EventType:
+    """By id or by code. Raises NotFound `event_type_not_found`, for an archived one too."""
+    by_id, by_code = (handle, None) if isinstance(handle, UUID) else (None, handle)
+    row = await conn.fetchrow(SQL.get_event_type, org_id, by_id, by_code)
+    if row is None:
+        raise NotFound("No such event type in this organization.", code="event_type_not_found")
+    return _event_type(row)
+
+
+async def list_event_types(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[EventType]:
+    """Up to `limit` event types, oldest first, after the one that the cursor names."""
+    return [_event_type(row) for row in await conn.fetch(SQL.list_event_types, org_id, after, limit)]
+
+
+async def update_event_type(
+    conn: Connection, org_id: UUID, handle: UUID | str, changes: Mapping[str, Any], now: datetime
+) -> EventType:
+    """Merge the given fields (names of EventTypeFields) into an event type and raise its configuration's version."""
+    found = await get_event_type(conn, org_id, handle)
+    # the row first: two edits at once must not each overwrite what the other one set
+    await conn.fetchval(SQL.lock_event_type, org_id, found.id)
+    before = await get_event_type(conn, org_id, found.id)
+    merged = EventTypeFields(
+        **{name: changes.get(name, getattr(before, name)) for name in EventTypeFields.__dataclass_fields__}
+    )
+    await _check_references(conn, org_id, merged)
+    values = [getattr(merged, name) for name in _COLUMNS]
+    owner, longest = merged.hosts[0].user_id, max(merged.durations_minutes)
+    try:
+        await conn.execute(SQL.update_event_type, org_id, before.id, owner, longest, now, *values)
+    except asyncpg.UniqueViolationError as error:
+        raise _taken(error, merged) from None
+    if merged.hosts != before.hosts:
+        await _set_hosts(conn, org_id, before.id, merged.hosts)
+    return await get_event_type(conn, org_id, before.id)
+
+
+async def archive_event_type(conn: Connection, org_id: UUID, handle: UUID | str, now: datetime) -> None:
+    event_type = await get_event_type(conn, org_id, handle)
+    await conn.execute(SQL.archive_event_type, org_id, event_type.id, now)
+
+
+async def _check_references(conn: Connection, org_id: UUID, fields: EventTypeFields) -> None:
+    wanted = [host.user_id for host in fields.hosts]
+    known = {row["id"] for row in await conn.fetch(SQL.find_users, org_id, wanted)}
+    for number, user_id in enumerate(wanted):
+        if user_id not in known:
+            raise InvalidInput.of(f"hosts.{number}.user_id", "no such user in this organization", "unknown_id")
+    if fields.schedule_id and await conn.fetchval(SQL.find_schedule, org_id, fields.schedule_id) is None:
+        raise InvalidInput.of("schedule_id", "no such schedule in this organization", "unknown_id")
+
+
+async def _set_hosts(conn: Connection, org_id: UUID, event_type_id: UUID, hosts: Iterable[HostRef]) -> None:
+    """Hosts that stay keep their place in the round-robin's memory."""
+    ordered = list(hosts)
+    ids = [host.user_id for host in ordered]
+    await conn.execute(SQL.delete_other_hosts, org_id, event_type_id, ids)
+    weights, priorities = [host.weight for host in ordered], [host.priority for host in ordered]
+    await conn.execute(SQL.upsert_hosts, org_id, event_type_id, ids, weights, priorities)
+
+
+def _taken(error: asyncpg.UniqueViolationError, fields: EventTypeFields) -> Conflict:
+    name = _TAKEN.get(error.constraint_name or "", "code")
+    return Conflict(f"The {name} '{getattr(fields, name)}' is taken by another event type; choose another.")
+
+
+def _event_type(row: sql.Row) -> EventType:
+    hosts = tuple(HostRef(UUID(host["user_id"]), host["weight"], host["priority"]) for host in row["hosts"] or ())
+    names = (field.name for field in dataclasses.fields(EventType) if field.name != "hosts")
+    return EventType(hosts=hosts, **{name: row[name] for name in names})

@@ -1,0 +1,40 @@
+"""Who is calling, and for which organization."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.core.errors import InsufficientScope
+from app.domain.identity.scopes import covers
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """The identity behind a request. `secret` signs the organization's tokens; it never leaves the process."""
+
+    org_id: UUID
+    org_name: str
+    user_id: UUID
+    key_id: UUID
+    key_name: str
+    scopes: frozenset[str]
+    secret: bytes
+
+    def require(self, scope: str) -> None:
+        """Raises InsufficientScope naming the scope that is missing."""
+        if not covers(self.scopes, scope):
+            raise InsufficientScope(
+                f"This key lacks the scope {scope}. Use one that has it, or ask an administrator for it."
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    id: UUID
+    subject_no: int
+    email: str
+    name: str
+    username: str
+    timezone: str
+    role: str
+    created_at: datetime

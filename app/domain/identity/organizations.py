@@ -1,0 +1,98 @@
+"""Organizations and their people, as far as a first start needs them."""
+
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.errors import Conflict, InvalidInput
+from app.core.ids import new_id
+from app.core.vault import Vault, new_secret
+from app.domain.identity.models import Principal, User
+
+SQL = sql.load("identity")
+
+USERNAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+# Public addresses begin with a username, so the site's own first path segments are not for people.
+RESERVED_HANDLES = frozenset(
+    (
+        "account admin api app assets auth book cancel confirm dashboard decline dev docs embed feeds healthz help "
+        "invite link login logout mcp metrics new oauth openapi pages password pricing privacy readyz reschedule "
+        "settings signup slotwire static status support system team teams terms v1 webhooks well-known www"
+    ).split()
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NewOwner:
+    """What `slotwire bootstrap` and a sign-up know about the person who starts an organization."""
+
+    organization: str
+    email: str
+    name: str
+    username: str
+    timezone: str
+    password_hash: str
+
+
+def username_from_email(email: str) -> str:
+    """A proposal: `ana.b@example.com` becomes `ana-b`."""
+    proposal = re.sub(r"[^a-z0-9]+", "-", email.split("@", 1)[0].lower()).strip("-")[:60]
+    return proposal if proposal and proposal not in RESERVED_HANDLES else f"user-{proposal}".strip("-")
+
+
+def check_username(username: str) -> None:
+    """Raises InvalidInput for a username that cannot begin a public address."""
+    if not USERNAME.fullmatch(username):
+        raise InvalidInput.of(
+            "username", "lower-case letters, digits and hyphens, at most 63, not beginning with a hyphen"
+        )
+    if username in RESERVED_HANDLES:
+        raise InvalidInput.of("username", f"'{username}' is reserved for the site's own pages")
+
+
+async def find_user_by_email(conn: Connection, email: str) -> tuple[UUID, User] | None:
+    """The organization and the user with this address, whatever its capitals."""
+    row = await conn.fetchrow(SQL.find_user_by_email, email)
+    return (row["org_id"], _user(row)) if row else None
+
+
+async def get_user(conn: Connection, principal: Principal) -> User:
+    row = await conn.fetchrow(SQL.get_user, principal.org_id, principal.user_id)
+    assert row is not None, "a key's user cannot be missing: the foreign key holds it"  # noqa: S101
+    return _user(row)
+
+
+async def create_organization(conn: Connection, owner: NewOwner, vault: Vault, now: datetime) -> tuple[UUID, UUID]:
+    """Make an organization with its owner and their default hours (Monday to Friday, nine to five).
+
+    Returns (org_id, user_id). Raises Conflict when the e-mail or the username is taken.
+    """
+    check_username(owner.username)
+    org_id, user_id = new_id(), new_id()
+    await conn.execute(SQL.insert_organization, org_id, owner.organization, vault.seal(new_secret()), now)
+    created = await conn.fetchval(
+        SQL.insert_user,
+        *(org_id, user_id, owner.email, owner.name, owner.username, owner.timezone, "owner", owner.password_hash, now),
+    )
+    if created is None:
+        raise Conflict(f"A user with the e-mail {owner.email} exists already.")
+    if await conn.fetchval(SQL.claim_handle_for_user, owner.username, org_id, user_id) is None:
+        raise Conflict(f"The username '{owner.username}' is taken; choose another.")
+    return org_id, user_id
+
+
+def _user(row: sql.Row) -> User:
+    return User(
+        id=row["id"],
+        subject_no=row["subject_no"],
+        email=row["email"],
+        name=row["name"],
+        username=row["username"],
+        timezone=row["timezone"],
+        role=row["role"],
+        created_at=row["created_at"],
+    )

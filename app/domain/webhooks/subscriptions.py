@@ -1,0 +1,82 @@
+"""Webhook subscriptions: which URL hears of which events, and the secret it verifies them with."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.core import sql
+from app.core.db import Connection, affected
+from app.core.errors import NotFound
+from app.core.ids import new_id
+from app.core.vault import Vault
+from app.domain.webhooks.signing import new_signing_secret
+
+SQL = sql.load("webhooks")
+
+DEFAULT_EVENTS = ("booking.created", "booking.cancelled", "booking.rescheduled", "booking.no_show")
+EVENTS = (
+    *DEFAULT_EVENTS,
+    "booking.confirmed",
+    "booking.declined",
+    "booking.completed",
+    "booking.updated",
+    "booking.reminder",
+    "waitlist.offered",
+    "calendar.disconnected",
+    "calendar.paused",
+    "webhook.disabled",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    id: UUID
+    url: str
+    events: tuple[str, ...]
+    description: str | None
+    active: bool
+    failing_since: datetime | None
+    disabled_reason: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+async def create_webhook(
+    conn: Connection,
+    org_id: UUID,
+    *,
+    url: str,
+    events: tuple[str, ...],
+    description: str | None,
+    active: bool,
+    vault: Vault,
+    now: datetime,
+) -> tuple[Webhook, str]:
+    """Subscribe a URL; return the webhook and, for the only time, its secret."""
+    webhook_id, secret = new_id(), new_signing_secret()
+    values = (url, list(events), description, active, vault.seal(secret.encode()), now)
+    await conn.execute(SQL.insert_webhook, org_id, webhook_id, *values)
+    return await get_webhook(conn, org_id, webhook_id), secret
+
+
+async def get_webhook(conn: Connection, org_id: UUID, webhook_id: UUID) -> Webhook:
+    row = await conn.fetchrow(SQL.get_webhook, org_id, webhook_id)
+    if row is None:
+        raise NotFound("No such webhook in this organization.")
+    return _webhook(row)
+
+
+async def list_webhooks(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[Webhook]:
+    """Up to `limit` webhooks, oldest first, after the one that the cursor names."""
+    return [_webhook(row) for row in await conn.fetch(SQL.list_webhooks, org_id, after, limit)]
+
+
+async def delete_webhook(conn: Connection, org_id: UUID, webhook_id: UUID, now: datetime) -> None:
+    """Unsubscribe. What it was sent stays in the log; what is still owed to it is dropped."""
+    if not affected(await conn.execute(SQL.delete_webhook, org_id, webhook_id, now)):
+        raise NotFound("No such webhook in this organization.")
+
+
+def _webhook(row: sql.Row) -> Webhook:
+    values = {name: row[name] for name in Webhook.__dataclass_fields__ if name != "events"}
+    return Webhook(events=tuple(row["events"]), **values)

@@ -1,0 +1,44 @@
+-- name: find_key
+-- The door: the only look-up before the tenant is known.
+select k.org_id, k.id, k.name, k.user_id, k.scopes, o.name as org_name, o.secret_sealed,
+       coalesce(k.last_used_at < $2::timestamptz - interval '1 minute', true) as stale
+from api_keys k
+join organizations o on o.id = k.org_id
+where k.key_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2);
+
+-- name: insert_key
+insert into api_keys (org_id, id, user_id, name, key_hash, key_start, scopes, created_by, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $3, $8);
+
+-- name: touch_key
+update api_keys set last_used_at = $3
+where org_id = $1 and id = $2;
+
+-- name: insert_organization
+insert into organizations (id, name, secret_sealed, created_at, updated_at) values ($1, $2, $3, $4, $4);
+
+-- name: insert_user
+-- A subject first: whoever can be booked has a number that the exclusion constraint compares.
+with subject as (
+    insert into subjects (org_id, kind)
+    select $1, 'user'
+    where not exists (select from users where lower(email) = lower($3))
+    returning subject_no
+)
+insert into users (org_id, id, subject_no, email, name, username, timezone, role, password_hash, created_at, updated_at)
+select $1, $2, subject_no, $3, $4, $5, $6, $7, $8, $9, $9 from subject
+on conflict (lower(email)) do nothing
+returning id;
+
+-- name: claim_handle_for_user
+insert into handles (handle, org_id, user_id) values ($1, $2, $3)
+on conflict do nothing
+returning handle;
+
+-- name: find_user_by_email
+select org_id, id, subject_no, email, name, username, timezone, role, created_at
+from users where lower(email) = lower($1) and disabled_at is null;
+
+-- name: get_user
+select id, subject_no, email, name, username, timezone, role, created_at
+from users where org_id = $1 and id = $2;

@@ -1,0 +1,39 @@
+-- name: lock_owner
+-- NO KEY: bookings point at users, and must not wait for somebody who edits hours.
+select id from users where org_id = $1 and id = $2 for no key update;
+
+-- name: find_default
+select id from schedules where org_id = $1 and user_id = $2 and is_default;
+
+-- name: clear_default
+update schedules set is_default = false, updated_at = $3 where org_id = $1 and user_id = $2 and is_default;
+
+-- name: insert_schedule
+insert into schedules (org_id, id, user_id, name, timezone, is_default, weekly, overrides, valid_from, valid_until,
+                       created_at, updated_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11);
+
+-- name: get_schedule
+select id, name, timezone, user_id, resource_id, is_default, weekly, overrides, valid_from, valid_until,
+       created_at, updated_at
+from schedules where org_id = $1 and id = $2;
+
+-- name: list_schedules
+select id, name, timezone, user_id, resource_id, is_default, weekly, overrides, valid_from, valid_until,
+       created_at, updated_at
+from schedules
+where org_id = $1 and ($2::uuid is null or id > $2)
+order by id
+limit $3;
+
+-- name: update_schedule
+update schedules
+set name = $3, timezone = $4, is_default = $5, weekly = $6, overrides = $7, valid_from = $8, valid_until = $9,
+    updated_at = $10
+where org_id = $1 and id = $2;
+
+-- name: delete_unused_schedule
+delete from schedules s
+where s.org_id = $1 and s.id = $2
+  and not exists (select from event_types t where t.org_id = $1 and t.schedule_id = s.id)
+  and not exists (select from resources r where r.org_id = $1 and r.schedule_id = s.id);
