@@ -1,0 +1,91 @@
+"""`/v1/slots`: the open starts of an event type, grouped by local date."""
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from aiohttp import web
+
+from app.core.errors import InvalidInput
+from app.core.ids import Kind, decode, encode
+from app.core.times import EARLIEST, LATEST, epoch, from_epoch, iso_epoch, parse_instant
+from app.domain.availability.inputs import load_inputs
+from app.domain.availability.service import DAY, MAXIMUM_RANGE_DAYS, OpenSlots, open_slots
+from app.domain.availability.windows import day_start, local_date
+from app.faces.v1.shapes import SlotsQuery
+from app.web.call import Call, json_response
+
+Bound = date | datetime
+"""A local date, or an instant (which is a date too, to Python: ask for datetime first)."""
+
+# Without `timezone`, dates are meant in the host's zone, which is known only when the inputs are there: no zone is
+# further than this from UTC.
+_ZONE_REACH = timedelta(hours=26)
+_ONE_DAY = timedelta(days=1)
+
+
+async def list_slots(call: Call) -> web.Response:
+    query = call.query(SlotsQuery)
+    first, last = _bound("start", query.start), _bound("end", query.end)
+    reach = timedelta(0) if query.timezone else _ZONE_REACH
+    start, end = _edges(first, last, query.timezone or "UTC")
+    _check_range(start, end)
+    inputs = await load_inputs(
+        call.conn,
+        call.principal.org_id,
+        decode(Kind.EVENT_TYPE, query.event_type) or query.event_type,
+        from_epoch(start) - reach,
+        from_epoch(end) + reach,
+        call.now,
+    )
+    zone = query.timezone or next((host.hours.zone for host in inputs.hosts if host.hours), "UTC")
+    start, end = _edges(first, last, zone)
+    found = open_slots(inputs, start, end, duration=query.duration, host_id=query.host_id, now=call.now)
+    return json_response(_answer(found, zone))
+
+
+def _bound(name: str, text: str) -> Bound:
+    """A date or an instant. Raises InvalidInput."""
+    try:
+        value: Bound = date.fromisoformat(text) if len(text) == len("2026-05-01") else parse_instant(text)
+    except ValueError as error:
+        wanted = "a date such as 2026-05-01, or a time with its offset such as 2026-05-01T00:00:00Z"
+        raise InvalidInput.of(name, f"expected {wanted}" if "isoformat" in str(error) else str(error)) from None
+    day = value.date() if isinstance(value, datetime) else value
+    if not EARLIEST.date() < day < LATEST.date():
+        raise InvalidInput.of(name, "expected a time between 1970 and 2200")
+    return value
+
+
+def _edges(first: Bound, last: Bound, zone: str) -> tuple[int, int]:
+    """[start, end) in epoch seconds: dates from their first instant in the zone to the end of the last one."""
+    start = epoch(first) if isinstance(first, datetime) else day_start(zone, first)
+    return start, epoch(last) if isinstance(last, datetime) else day_start(zone, last + _ONE_DAY)
+
+
+def _check_range(start: int, end: int) -> None:
+    if end < start:
+        raise InvalidInput.of("end", "must not lie before start")
+    # an hour more: 62 local days may hold the hour that a clock went back
+    if end - start > MAXIMUM_RANGE_DAYS * DAY + 3600:
+        raise InvalidInput.of("end", f"at most {MAXIMUM_RANGE_DAYS} days can be asked for at once")
+
+
+def _answer(found: OpenSlots, zone: str) -> dict[str, Any]:
+    seconds = found.duration_minutes * 60
+    days: dict[str, list[dict[str, str]]] = {}
+    day_ends = 0
+    slots: list[dict[str, str]] = []
+    for start in found.starts:
+        if start >= day_ends:
+            # the date is looked up once a day, not once a slot
+            day = local_date(zone, start)
+            day_ends = day_start(zone, day + _ONE_DAY)
+            slots = days.setdefault(day.isoformat(), [])
+        slots.append({"start": iso_epoch(start), "end": iso_epoch(start + seconds)})
+    return {
+        "success": True,
+        "event_type_id": encode(Kind.EVENT_TYPE, found.rules.event_type_id),
+        "timezone": zone,
+        "duration_minutes": found.duration_minutes,
+        "slots": days,
+    }

@@ -1,0 +1,113 @@
+"""Bodies and queries into wire models, and pydantic's findings into our own field errors.
+
+The one rule: whatever is wrong with what came in is a 400 that names the field. Nothing of the parser's wording or of
+the offending value is echoed, since values hold attendees' data.
+"""
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import orjson
+from aiohttp import web
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from app.core.errors import FieldError, InvalidInput, TooLarge, UnsupportedMediaType
+
+MAXIMUM_BODY_BYTES = 256 * 1024
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+async def read_body(request: web.Request) -> bytes:
+    """The raw body. Raises TooLarge over 256 KiB, whether or not its length was announced."""
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise TooLarge(f"A body may have at most {MAXIMUM_BODY_BYTES // 1024} KiB.") from None
+
+
+def parse_json(request: web.Request, raw: bytes) -> Any:
+    """Raises UnsupportedMediaType when the body does not call itself JSON, InvalidInput when it is not."""
+    media_type = request.content_type.lower()
+    if media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMediaType("Send the body with 'Content-Type: application/json'.")
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        raise InvalidInput("The body is not valid JSON in UTF-8.", code="invalid_request") from None
+    # PostgreSQL's text cannot hold NUL; only a body that has the escape is searched for where it stands
+    if b"\\u0000" in raw:
+        _refuse_nul(value, "")
+    return value
+
+
+def parse_body(request: web.Request, raw: bytes, model: type[Model]) -> Model:
+    value = parse_json(request, raw)
+    if not isinstance(value, dict):
+        raise InvalidInput("The body must be a JSON object.", code="invalid_request")
+    return validate(model, value)
+
+
+def parse_query(request: web.Request, model: type[Model]) -> Model:
+    """The query as a model; a parameter given twice is a list where the model has one, else an error."""
+    values: dict[str, Any] = {}
+    for name in request.query:
+        given = request.query.getall(name)
+        try:
+            "".join((name, *given)).encode()
+        except UnicodeEncodeError:
+            raise InvalidInput("The query is not valid UTF-8.", code="invalid_request") from None
+        if any("\0" in each for each in given):
+            raise InvalidInput.of(name, "must not contain NUL characters", "nul_character")
+        many = name in model.model_fields and "list" in str(model.model_fields[name].annotation)
+        if len(given) > 1 and not many:
+            raise InvalidInput.of(name, "is given more than once", "repeated")
+        values[name] = given if many else given[0]
+    return validate(model, values)
+
+
+def validate(model: type[Model], value: Mapping[str, Any]) -> Model:
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        found = [_field_error(each) for each in error.errors(include_url=False, include_input=False)]
+    missing = all(each.code == "missing" for each in found)
+    first = found[0]
+    rest = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    raise InvalidInput(
+        f"{first.field}: {first.message}{rest}" if first.field else first.message + rest,
+        code="missing_field" if missing else "validation_failed",
+        errors=found,
+    )
+
+
+_CODES = {"extra_forbidden": "unknown_field", "value_error": "invalid_value", "string_too_short": "too_short"}
+_MESSAGES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a field of this request",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "bool_type": "must be true or false",
+    "dict_type": "must be an object",
+    "list_type": "must be a list",
+}
+
+
+def _field_error(error: ErrorDetails) -> FieldError:
+    kind = error["type"]
+    field = ".".join(str(part) for part in error["loc"])
+    message = _MESSAGES.get(kind) or str(error["msg"]).removeprefix("Value error, ")
+    return FieldError(field, _CODES.get(kind, kind), message)
+
+
+def _refuse_nul(value: Any, path: str) -> None:
+    if isinstance(value, str) and "\0" in value:
+        raise InvalidInput.of(path or "body", "must not contain NUL characters", "nul_character")
+    if isinstance(value, dict):
+        for name, member in value.items():
+            _refuse_nul(name, path)
+            _refuse_nul(member, f"{path}.{name}".lstrip("."))
+    elif isinstance(value, list):
+        for number, member in enumerate(value):
+            _refuse_nul(member, f"{path}.{number}".lstrip("."))

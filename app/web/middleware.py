@@ -1,0 +1,78 @@
+"""Around every request: its id, its log line, its metrics, and the translation of whatever went wrong.
+
+The one rule: no request leaves without an answer that a program can read, and no answer leaves without an id.
+"""
+
+import re
+import time
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from app.core.db import AWAY
+from app.core.errors import InvalidInput, MethodNotAllowed, NotFound, SlotwireError, TooLarge, Unavailable
+from app.core.ids import new_id
+from app.core.logs import logger
+from app.core.metrics import REQUEST_SECONDS, REQUESTS
+from app.web.problems import Unexpected, problem
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", flags=re.ASCII)
+_QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+_log = logger("http")
+
+
+@web.middleware
+async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
+    began = time.perf_counter()
+    given = request.headers.get("X-Request-Id", "")
+    request_id = given if _SANE_ID.fullmatch(given) else f"req_{new_id().hex}"
+    clear_contextvars()
+    bind_contextvars(request_id=request_id)
+    response = await _answer(request, handler, request_id)
+    response.headers["X-Request-Id"] = request_id
+    _note(request, response.status, time.perf_counter() - began)
+    return response
+
+
+async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except SlotwireError as error:
+        found: SlotwireError = error
+    except web.HTTPException as error:
+        found = _from_aiohttp(error)
+    except AWAY as error:
+        _log.warning("database_away", error=type(error).__name__)
+        found = Unavailable("The database is away or overloaded; try again in a moment.")
+    except Exception:  # noqa: BLE001 -- the last resort: logged whole, answered as a problem
+        _log.exception("unexpected")
+        found = Unexpected("This is a fault of ours. The log has more, under the request_id.")
+    return problem(found, request_id=request_id, path=request.path)
+
+
+def _from_aiohttp(error: web.HTTPException) -> SlotwireError:
+    """What the framework itself refuses: unknown paths, methods, bodies."""
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        return MethodNotAllowed("This method is not possible here.", allowed=sorted(error.allowed_methods))
+    if isinstance(error, web.HTTPRequestEntityTooLarge):
+        return TooLarge("The body is too large.")
+    if error.status == 404:
+        return NotFound("There is nothing at this path. The API begins at /v1.")
+    if error.status < 500:
+        return InvalidInput("The request cannot be read.", code="invalid_request")
+    return Unexpected("This is a fault of ours. The log has more, under the request_id.")
+
+
+def _note(request: web.Request, status: int, seconds: float) -> None:
+    resource = request.match_info.route.resource
+    route = resource.canonical if resource is not None else "(none)"
+    # methods come from outside: only known ones may become a label
+    method = request.method if request.method in _METHODS else "OTHER"
+    REQUESTS.labels(method, route, status).inc()
+    REQUEST_SECONDS.labels(method, route).observe(seconds)
+    if route not in _QUIET:
+        _log.info("request", method=method, route=route, status=status, ms=round(seconds * 1000, 2))
+
+
+_METHODS = frozenset({"GET", "POST", "PATCH", "DELETE", "HEAD", "OPTIONS", "PUT"})

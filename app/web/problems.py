@@ -1,0 +1,68 @@
+"""Domain errors as RFC 9457 problem documents. The only file that knows statuses.
+
+`type` is a relative reference to the page that explains the code; `code` is the stable member that programs switch on.
+"""
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from app.core import errors
+
+STATUSES: dict[type[errors.SlotwireError], int] = {
+    errors.InvalidInput: 400,
+    errors.Unauthorized: 401,
+    errors.Forbidden: 403,
+    errors.NotFound: 404,
+    errors.MethodNotAllowed: 405,
+    errors.Conflict: 409,
+    errors.TooLarge: 413,
+    errors.UnsupportedMediaType: 415,
+    errors.IdempotencyKeyReused: 422,
+    errors.Unavailable: 503,
+}
+
+CONTENT_TYPE = "application/problem+json"
+
+
+def status_of(error: errors.SlotwireError) -> int:
+    return next(STATUSES[each] for each in type(error).__mro__ if each in STATUSES)
+
+
+def problem(error: errors.SlotwireError, *, request_id: str, path: str) -> web.Response:
+    """The answer to a request that met this error."""
+    status = status_of(error)
+    members: dict[str, Any] = {
+        "type": f"/docs/errors#{error.error_code}",
+        "title": error.title,
+        "status": status,
+        "code": error.error_code,
+        "detail": error.detail,
+        "request_id": request_id,
+        **error.extra,
+    }
+    if path.startswith("/v1/"):
+        members = {"success": False, **members}
+    if isinstance(error, errors.InvalidInput):
+        members["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in error.errors]
+    response = web.Response(body=orjson.dumps(members), status=status, content_type=CONTENT_TYPE)
+    if isinstance(error, errors.Unauthorized):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="slotwire", error="invalid_token"'
+    elif isinstance(error, errors.InsufficientScope):
+        response.headers["WWW-Authenticate"] = 'Bearer realm="slotwire", error="insufficient_scope"'
+    elif isinstance(error, errors.MethodNotAllowed):
+        response.headers["Allow"] = ", ".join(error.allowed)
+    elif isinstance(error, errors.Unavailable):
+        response.headers["Retry-After"] = "1"
+    return response
+
+
+class Unexpected(errors.SlotwireError):
+    """A bug of ours. The detail says nothing of what happened: that is in the log, under the request's id."""
+
+    code = "internal_error"
+    title = "Something went wrong on our side"
+
+
+STATUSES[Unexpected] = 500

@@ -1,0 +1,88 @@
+"""Routes that say what they need: a handler gets a Call only after the credential and the scope were checked.
+
+The one rule: a route without a declared scope does not exist. `Route` has no default for it, and a test walks the
+table.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiohttp import hdrs, web
+
+from app.core import db
+from app.core.errors import MethodNotAllowed, Unauthorized
+from app.domain.identity.keys import authenticate
+from app.web.body import read_body
+from app.web.call import POOL, VAULT, Call
+
+Handler = Callable[[Call], Awaitable[web.Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """scope: one of `app.domain.identity.scopes`, or `any` for every valid key."""
+
+    method: str
+    path: str
+    handler: Handler
+    scope: str
+
+
+def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
+    """Bearer routes, and a 405 with `Allow` for every other method of their paths."""
+    by_path: dict[str, list[Route]] = {}
+    for route in routes:
+        by_path.setdefault(route.path, []).append(route)
+    for path, group in by_path.items():
+        resource = app.router.add_resource(path)
+        for route in group:
+            handler = _guarded(route)
+            resource.add_route(route.method, handler)
+            if route.method == hdrs.METH_GET:
+                resource.add_route(hdrs.METH_HEAD, handler)
+        resource.add_route(hdrs.METH_ANY, _refusing([route.method for route in resource]))
+
+
+def _guarded(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def answer(request: web.Request) -> web.Response:
+        key = _bearer(request)
+        raw = await read_body(request) if request.body_exists else b""
+        now = datetime.now(UTC)
+        async with db.acquire(request.app[POOL]) as conn:
+            principal = await authenticate(conn, key, request.app[VAULT], now)
+            principal.require(route.scope)
+            response = await route.handler(Call(request, conn, principal, raw, now))
+        return _with_etag(request, response) if route.method == hdrs.METH_GET else response
+
+    return answer
+
+
+def _refusing(allowed: list[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def refuse(request: web.Request) -> web.Response:
+        raise MethodNotAllowed(f"{request.method} is not possible here.", allowed=allowed)
+
+    return refuse
+
+
+def _bearer(request: web.Request) -> str:
+    """Raises Unauthorized. A key in the query string is not looked for: query strings end up in logs."""
+    scheme, _, key = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    if scheme.lower() != "bearer" or not key.strip():
+        raise Unauthorized("Send an API key as 'Authorization: Bearer slw_live_…'.")
+    return key.strip()
+
+
+def _with_etag(request: web.Request, response: web.Response) -> web.Response:
+    """A weak ETag over the body; 304 when the caller has it (RFC 9110, section 13.1.2)."""
+    body = response.body
+    if response.status != 200 or not isinstance(body, bytes):
+        return response
+    tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
+    seen = request.headers.get(hdrs.IF_NONE_MATCH)
+    if seen is not None and (seen.strip() == "*" or tag in {each.strip() for each in seen.split(",")}):
+        response = web.Response(status=304)
+    response.headers[hdrs.ETAG] = tag
+    response.headers[hdrs.CACHE_CONTROL] = "private, no-cache"
+    return response
