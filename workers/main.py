@@ -1,0 +1,126 @@
+"""The worker process: deliveries, and arq for what is due by the clock.
+
+The one rule: Redis only makes it faster. The delivery loop sweeps the database by itself, so it runs beside arq, not
+inside it: while Redis is away arq is restarted until it comes back, and events go out all the same.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import asyncpg
+import orjson
+import uvloop
+from arq import cron
+from arq.connections import RedisSettings
+from arq.worker import Worker
+from prometheus_client import start_http_server
+from redis.exceptions import RedisError
+
+from app.core import db, wake
+from app.core.logs import logger, set_up_logs
+from app.core.settings import ConfigurationError, Settings, load_settings
+from app.core.vault import Vault
+from workers.clock import clean_idempotency_keys
+from workers.deliveries import Deliveries
+
+_RETRY_SECONDS = 1.0
+_log = logger("worker")
+
+
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; then finish what is under way, within the drain time."""
+    async with db.open_pool(settings.database_url, size=settings.pool_size, name="slotwire-worker") as pool:
+        deliveries = Deliveries(pool, Vault(settings.secret_keys), settings)
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, deliveries.stop)
+        helpers = []
+        if settings.redis_url:
+            helpers = [
+                asyncio.create_task(_persist("wakeups", lambda: _listen(settings, deliveries))),
+                asyncio.create_task(_persist("arq", lambda: _run_arq(settings, pool))),
+            ]
+        _log.info("worker_started")
+        main = asyncio.create_task(deliveries.run())
+        stopped = asyncio.create_task(deliveries.stopped.wait())
+        await asyncio.wait({main, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        for helper in helpers:
+            helper.cancel()
+        await asyncio.gather(*helpers, return_exceptions=True)
+        stopped.cancel()
+        done, _ = await asyncio.wait({main}, timeout=settings.drain_seconds)
+        if not done:
+            _log.warning("drain_timed_out")
+            main.cancel()
+        with suppress(asyncio.CancelledError):
+            await main
+    _log.info("worker_stopped")
+
+
+async def _persist(name: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Run something that needs Redis, again and again, however often Redis goes away."""
+    away = False
+    while True:
+        try:
+            await work()
+        except (RedisError, OSError, TimeoutError) as error:
+            if not away:
+                _log.warning("redis_away", work=name, error=type(error).__name__)
+            away = True
+        else:
+            away = False
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _listen(settings: Settings, deliveries: Deliveries) -> None:
+    """Pass on the wake-ups that web processes send after a commit."""
+    client = wake.listener(settings.redis_url)
+    try:
+        async with client.pubsub() as channel:
+            await channel.subscribe(wake.CHANNEL)
+            # what was committed while nobody listened
+            deliveries.wake()
+            async for _ in channel.listen():
+                deliveries.wake()
+    finally:
+        await client.aclose()
+
+
+async def _run_arq(settings: Settings, pool: asyncpg.Pool) -> None:
+    worker = Worker(
+        cron_jobs=[cron(clean_idempotency_keys, minute={7, 37}, second=0)],
+        redis_settings=RedisSettings.from_dsn(settings.redis_url),
+        ctx={"pool": pool},
+        handle_signals=False,
+        job_serializer=orjson.dumps,
+        job_deserializer=orjson.loads,
+    )
+    try:
+        await worker.async_run()
+    finally:
+        with suppress(RedisError, OSError, TimeoutError):
+            await worker.close()
+
+
+def main() -> int:
+    try:
+        settings = load_settings()
+        if not settings.database_url:
+            raise ConfigurationError(
+                "SLOTWIRE_DATABASE_URL is not set; the worker needs the database of the web server"
+            )
+        set_up_logs(settings.log_level)
+        if settings.worker_metrics_port:
+            start_http_server(settings.worker_metrics_port)
+        uvloop.run(run_worker(settings))
+    except ConfigurationError as error:
+        print(f"slotwire: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
