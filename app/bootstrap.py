@@ -1,0 +1,89 @@
+"""An organization, its owner and a key, from nothing: what `slotwire bootstrap` and the demo start with.
+
+The one rule: idempotent by e-mail. Whoever runs it twice gets the same organization, and a new key only when asked.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.core.db import Connection
+from app.core.errors import InvalidInput
+from app.core.times import is_zone
+from app.core.vault import Vault
+from app.domain.availability.schedules import OFFICE_HOURS, ScheduleFields, create_schedule
+from app.domain.identity.keys import create_key
+from app.domain.identity.organizations import (
+    NewOwner,
+    create_organization,
+    find_user_by_email,
+    username_from_email,
+)
+from app.domain.identity.passwords import hash_password
+from app.domain.identity.scopes import SCOPES
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """scopes: empty for all of them. username: empty for one made from the e-mail."""
+
+    organization: str
+    email: str
+    password: str
+    username: str = ""
+    timezone: str = "UTC"
+    scopes: tuple[str, ...] = ()
+    new_key: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrapped:
+    """api_key is None when the organization was there already and no new key was asked for."""
+
+    org_id: UUID
+    user_id: UUID
+    username: str
+    api_key: str | None
+
+
+async def bootstrap(conn: Connection, wanted: Wanted, vault: Vault, now: datetime) -> Bootstrapped:
+    """Make what is missing. Raises InvalidInput for an unknown scope or zone, Conflict for a taken username."""
+    scopes = wanted.scopes or SCOPES
+    for scope in scopes:
+        if scope not in SCOPES:
+            raise InvalidInput.of("scopes", f"'{scope}' is not a scope; there are {', '.join(SCOPES)}")
+    if not is_zone(wanted.timezone):
+        raise InvalidInput.of("timezone", f"'{wanted.timezone}' is not an IANA time zone, such as Europe/Berlin")
+    if "@" not in wanted.email.strip("@"):
+        raise InvalidInput.of("email", f"'{wanted.email}' is not an e-mail address")
+    found = await find_user_by_email(conn, wanted.email)
+    if found is not None:
+        org_id, user = found
+        key = await _key(conn, org_id, user.id, scopes, now) if wanted.new_key else None
+        return Bootstrapped(org_id, user.id, user.username, key)
+    username = wanted.username or username_from_email(wanted.email)
+    owner = NewOwner(
+        organization=wanted.organization,
+        email=wanted.email,
+        name=wanted.email.split("@", 1)[0],
+        username=username,
+        timezone=wanted.timezone,
+        password_hash=hash_password(wanted.password),
+    )
+    org_id, user_id = await create_organization(conn, owner, vault, now)
+    hours = ScheduleFields(
+        name="Working hours",
+        timezone=wanted.timezone,
+        is_default=True,
+        weekly=OFFICE_HOURS,
+        overrides=[],
+        valid_from=None,
+        valid_until=None,
+    )
+    await create_schedule(conn, org_id, user_id, hours, now)
+    return Bootstrapped(org_id, user_id, username, await _key(conn, org_id, user_id, scopes, now))
+
+
+async def _key(conn: Connection, org_id: UUID, user_id: UUID, scopes: tuple[str, ...], now: datetime) -> str:
+    _, key = await create_key(conn, org_id, user_id, name="bootstrap", scopes=scopes, now=now)
+    return key

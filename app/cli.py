@@ -1,0 +1,178 @@
+"""The `slotwire` command.
+
+The one rule: what the caller can mend is said in one line on standard error, with exit code 2; never a traceback.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from app.bootstrap import Bootstrapped, Wanted, bootstrap
+from app.core import db
+from app.core.errors import SlotwireError
+from app.core.ids import Kind, encode
+from app.core.migrate import migrate
+from app.core.settings import ConfigurationError, Settings, load_settings
+from app.core.vault import Vault
+from app.doctor import run_doctor
+from app.serve import run_web
+from app.up import run_up
+
+_MISUSE = 2
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; return the exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        code: int = options.run(options)
+    except ConfigurationError as error:
+        print(f"slotwire: {error}", file=sys.stderr)
+        return _MISUSE
+    except SlotwireError as error:
+        print(f"slotwire: {error.detail}", file=sys.stderr)
+        return _MISUSE
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="slotwire",
+        description="Self-hosted, webhook-first booking. `slotwire up` is all you need to try it.",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    up = commands.add_parser("up", help="run everything on this machine, databases included")
+    up.add_argument("--port", type=int, help="port of the web server (default: SLOTWIRE_PORT or 8000)")
+    up.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    up.add_argument("--data-dir", type=Path, help="where data is kept (default: SLOTWIRE_DATA_DIR or .slotwire)")
+    up.add_argument("--processes", type=int, default=1, help="web processes, 0 for one per core (default: %(default)s)")
+    up.add_argument("--no-demo", action="store_true", help="make no demo organization")
+    up.set_defaults(run=_up)
+
+    web = commands.add_parser("web", help="the web server (Procfile: web)")
+    web.set_defaults(run=lambda _options: run_web(load_settings()))
+
+    worker = commands.add_parser("worker", help="the worker: webhooks and everything else due (Procfile: worker)")
+    worker.set_defaults(run=_worker)
+
+    migrations = commands.add_parser("migrate", help="bring the database up to this version (Procfile: release)")
+    migrations.set_defaults(run=_migrate)
+
+    first = commands.add_parser(
+        "bootstrap", help="make an organization, its owner and an API key", description="Idempotent by e-mail."
+    )
+    first.add_argument("--org", required=True, help="name of the organization")
+    first.add_argument("--email", required=True, help="the owner's e-mail address, which is the log-in")
+    first.add_argument("--password", required=True, help="the owner's password")
+    first.add_argument("--username", default="", help="begins the public address (default: made from the e-mail)")
+    first.add_argument("--timezone", default="UTC", help="the owner's IANA time zone (default: %(default)s)")
+    first.add_argument("--scopes", default="", help="the key's scopes, separated by commas (default: all)")
+    first.add_argument("--new-key", action="store_true", help="make another key for an organization that exists")
+    first.add_argument(
+        "--data-dir", type=Path, help="of a running `slotwire up` (default: SLOTWIRE_DATA_DIR or .slotwire)"
+    )
+    first.add_argument("--json", action="store_true", help="print one JSON object")
+    first.set_defaults(run=_bootstrap)
+
+    doctor = commands.add_parser("doctor", help="check everything an installation stands on")
+    doctor.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
+    doctor.set_defaults(run=lambda options: run_doctor(_local_settings(options.data_dir)))
+    return parser
+
+
+def _up(options: argparse.Namespace) -> int:
+    return run_up(
+        port=options.port,
+        host=options.host,
+        data_dir=options.data_dir,
+        demo=not options.no_demo,
+        processes=options.processes,
+    )
+
+
+def _worker(_options: argparse.Namespace) -> int:
+    """`app` never imports `workers`, so the worker takes this process's place."""
+    load_settings()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "workers.main"])  # noqa: S606 -- no shell is the point
+
+
+def _migrate(_options: argparse.Namespace) -> int:
+    applied = asyncio.run(migrate(_needs_database(load_settings()).database_url))
+    for name in applied:
+        print(f"ran {name}")
+    print(f"the database is up to date ({len(applied)} ran)")
+    return 0
+
+
+def _bootstrap(options: argparse.Namespace) -> int:
+    settings = _needs_database(_local_settings(options.data_dir))
+    if not settings.secret_keys:
+        raise ConfigurationError("SLOTWIRE_SECRET_KEYS is needed: an organization's secret is sealed with it")
+    wanted = Wanted(
+        organization=options.org,
+        email=options.email,
+        password=options.password,
+        username=options.username,
+        timezone=options.timezone,
+        scopes=tuple(scope.strip() for scope in options.scopes.split(",") if scope.strip()),
+        new_key=options.new_key,
+    )
+    made = asyncio.run(_run_bootstrap(settings, wanted))
+    shown: dict[str, Any] = {
+        "org_id": encode(Kind.ORGANIZATION, made.org_id),
+        "user_id": encode(Kind.USER, made.user_id),
+        "username": made.username,
+        "api_key": made.api_key,
+    }
+    if made.api_key is None:
+        del shown["api_key"]
+    if options.json:
+        print(json.dumps(shown))
+        return 0
+    for name, value in shown.items():
+        print(f"{name:9} {value}")
+    if made.api_key is None:
+        print("It exists already, and a key is shown only once; --new-key makes another.")
+    return 0
+
+
+async def _run_bootstrap(settings: Settings, wanted: Wanted) -> Bootstrapped:
+    await migrate(settings.database_url)
+    vault = Vault(settings.secret_keys)
+    async with db.open_pool(settings.database_url, size=1, name="slotwire-bootstrap") as pool, db.acquire(pool) as conn:
+        return await db.run(conn, lambda conn: bootstrap(conn, wanted, vault, datetime.now(UTC)))
+
+
+def _needs_database(settings: Settings) -> Settings:
+    if not settings.database_url:
+        raise ConfigurationError(
+            "no database: set SLOTWIRE_DATABASE_URL, or start `slotwire up` and name its directory with --data-dir"
+        )
+    return settings
+
+
+def _local_settings(data_dir: Path | None) -> Settings:
+    """The environment's settings; without SLOTWIRE_DATABASE_URL, those of the `slotwire up` on the directory."""
+    folder = data_dir or Path(os.environ.get("SLOTWIRE_DATA_DIR") or ".slotwire")
+    running = folder / "run.json"
+    if os.environ.get("SLOTWIRE_DATABASE_URL") or not running.exists():
+        return load_settings()
+    facts = json.loads(running.read_text())
+    chosen = {name: facts[name] for name in ("database_url", "redis_url", "base_url", "port") if facts.get(name)}
+    keys = folder / "secret_keys"
+    if not os.environ.get("SLOTWIRE_SECRET_KEYS") and keys.exists():
+        chosen["secret_keys"] = keys.read_text().strip()
+    return load_settings(env=os.environ.get("SLOTWIRE_ENV", "development"), data_dir=folder, **chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,132 @@
+"""`slotwire doctor`: look at everything an installation stands on, and say what to do about what is wrong.
+
+The one rule: it changes nothing, and one broken thing does not keep it from looking at the next.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import asyncpg
+from redis.exceptions import RedisError
+
+from app.core import wake
+from app.core.db import AWAY, unreachable
+from app.core.migrate import pending
+from app.core.settings import Settings
+from app.core.vault import SealBroken, Vault
+
+_OLDEST_POSTGRES = 150_000
+_CLOCK_SECONDS = 2.0
+_BACKLOG_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """state: `ok`, `warn` (works, but) or `fail` (does not work); advice says what to do about the last two."""
+
+    state: str
+    subject: str
+    detail: str
+    advice: str = ""
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    yield Finding("ok", "configuration", f"{settings.env}, links begin with {settings.public_url}")
+    if not settings.secret_keys:
+        yield Finding("fail", "secret keys", "none", "set SLOTWIRE_SECRET_KEYS to a Fernet key")
+    if settings.env == "production" and not settings.base_url:
+        yield Finding("warn", "base address", "SLOTWIRE_BASE_URL is not set", "set it to the public https address")
+    if not settings.database_url:
+        yield Finding("fail", "database", "SLOTWIRE_DATABASE_URL is not set", "set it, or use `slotwire up`")
+    else:
+        async for finding in _database(settings):
+            yield finding
+    yield await _redis(settings)
+
+
+async def _database(settings: Settings) -> AsyncIterator[Finding]:
+    try:
+        conn = await asyncpg.connect(settings.database_url, timeout=5)
+    except (*AWAY, asyncpg.PostgresError, ValueError) as error:
+        advice = "check SLOTWIRE_DATABASE_URL, and that the server runs and lets us in"
+        yield Finding("fail", "database", unreachable(settings.database_url, error), advice)
+        return
+    try:
+        version = conn.get_server_version()
+        number = int(await conn.fetchval("show server_version_num"))
+        state = "ok" if number >= _OLDEST_POSTGRES else "fail"
+        yield Finding(state, "database", f"PostgreSQL {version.major}.{version.minor}", "use PostgreSQL 15 or newer")
+        yield Finding("ok", "extensions", "none needed")
+        yield await _migrations(conn)
+        yield await _clock(conn)
+        async for finding in _contents(conn, settings):
+            yield finding
+    finally:
+        await conn.close()
+
+
+async def _migrations(conn: asyncpg.Connection) -> Finding:
+    missing = await pending(conn)
+    if missing:
+        return Finding("fail", "migrations", f"{len(missing)} have not run", "run `slotwire migrate`")
+    return Finding("ok", "migrations", "all have run")
+
+
+async def _clock(conn: asyncpg.Connection) -> Finding:
+    began = time.time()
+    theirs: datetime = await conn.fetchval("select clock_timestamp()")
+    apart = abs(theirs.timestamp() - (began + time.time()) / 2)
+    if apart > _CLOCK_SECONDS:
+        return Finding("warn", "clock", f"{apart:.1f} s apart from the database's", "run an NTP client on both")
+    return Finding("ok", "clock", f"{apart * 1000:.0f} ms apart from the database's")
+
+
+async def _contents(conn: asyncpg.Connection, settings: Settings) -> AsyncIterator[Finding]:
+    """What only a migrated database can tell: whether its secrets open, and whether work piles up."""
+    if await conn.fetchval("select to_regclass('outbox')") is None:
+        return
+    sealed = await conn.fetchval("select secret_sealed from organizations order by id limit 1")
+    if sealed is not None and settings.secret_keys:
+        try:
+            Vault(settings.secret_keys).unseal(sealed)
+            yield Finding("ok", "secret keys", "open what is stored")
+        except SealBroken as error:
+            yield Finding("fail", "secret keys", str(error), "put the old key back, behind the new one")
+    oldest = await conn.fetchval("select min(due_at) from outbox")
+    waiting = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
+    if waiting > _BACKLOG_SECONDS:
+        yield Finding("warn", "outbox", f"the oldest work has waited {waiting:.0f} s", "is `slotwire worker` running?")
+    else:
+        yield Finding("ok", "outbox", "nothing waits")
+
+
+async def _redis(settings: Settings) -> Finding:
+    if not settings.redis_url:
+        return Finding("warn", "Redis", "SLOTWIRE_REDIS_URL is not set", "events wait for the next sweep, a second")
+    client = wake.connect(settings.redis_url)
+    try:
+        await client.ping()
+    except (RedisError, OSError, TimeoutError) as error:
+        advice = "bookings go on without it; events wait for the next sweep, a second"
+        return Finding("warn", "Redis", f"cannot be reached: {error}", advice)
+    finally:
+        await client.aclose()
+    return Finding("ok", "Redis", "answers")
+
+
+def run_doctor(settings: Settings) -> int:
+    """Print one line per finding, with its advice; 1 when something does not work."""
+
+    async def look() -> int:
+        failed = 0
+        async for finding in examine(settings):
+            print(f"{finding.state:>4}  {finding.subject}: {finding.detail}")
+            if finding.state != "ok" and finding.advice:
+                print(f"      -> {finding.advice}")
+            failed |= finding.state == "fail"
+        return failed
+
+    return asyncio.run(look())
