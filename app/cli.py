@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = commands.add_parser("up", help="run everything on this machine, databases included")
     up.add_argument("--port", type=int, help="port of the web server (default: SLOTWIRE_PORT or 8000)")
-    up.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    up.add_argument("--host", help="address to listen on (default: SLOTWIRE_HOST or 127.0.0.1)")
     up.add_argument("--data-dir", type=Path, help="where data is kept (default: SLOTWIRE_DATA_DIR or .slotwire)")
     up.add_argument("--processes", type=int, default=1, help="web processes, 0 for one per core (default: %(default)s)")
     up.add_argument("--no-demo", action="store_true", help="make no demo organization")
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 def _up(options: argparse.Namespace) -> int:
     return run_up(
         port=options.port,
-        host=options.host,
+        host=options.host or os.environ.get("SLOTWIRE_HOST") or "127.0.0.1",
         data_dir=options.data_dir,
         demo=not options.no_demo,
         processes=options.processes,
@@ -115,8 +115,6 @@ def _migrate(_options: argparse.Namespace) -> int:
 
 def _bootstrap(options: argparse.Namespace) -> int:
     settings = _needs_database(_local_settings(options.data_dir))
-    if not settings.secret_keys:
-        raise ConfigurationError("SLOTWIRE_SECRET_KEYS is needed: an organization's secret is sealed with it")
     wanted = Wanted(
         organization=options.org,
         email=options.email,

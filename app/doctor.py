@@ -13,7 +13,7 @@ import asyncpg
 from redis.exceptions import RedisError
 
 from app.core import wake
-from app.core.db import AWAY, unreachable
+from app.core.db import AWAY, refused
 from app.core.migrate import pending
 from app.core.settings import Settings
 from app.core.vault import SealBroken, Vault
@@ -52,7 +52,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         conn = await asyncpg.connect(settings.database_url, timeout=5)
     except (*AWAY, asyncpg.PostgresError, ValueError) as error:
         advice = "check SLOTWIRE_DATABASE_URL, and that the server runs and lets us in"
-        yield Finding("fail", "database", unreachable(settings.database_url, error), advice)
+        yield Finding("fail", "database", refused(settings.database_url, error), advice)
         return
     try:
         version = conn.get_server_version()

@@ -66,12 +66,8 @@ async def open_pool(dsn: str, *, size: int, name: str) -> AsyncIterator[asyncpg.
                 "lock_timeout": "10s",
             },
         )
-    except AWAY as error:
-        raise ConfigurationError(unreachable(dsn, error)) from None
-    except asyncpg.PostgresError as error:
-        raise ConfigurationError(f"SLOTWIRE_DATABASE_URL: the database refuses us: {error}") from None
-    except ValueError as error:
-        raise ConfigurationError(f"SLOTWIRE_DATABASE_URL is not a database address: {error}") from None
+    except (*AWAY, asyncpg.PostgresError, ValueError) as error:
+        raise ConfigurationError(refused(dsn, error)) from None
     try:
         yield pool
     finally:
@@ -82,10 +78,23 @@ async def open_pool(dsn: str, *, size: int, name: str) -> AsyncIterator[asyncpg.
 
 
 def unreachable(dsn: str, error: BaseException) -> str:
-    """One line without the password that the address may hold."""
-    where = dsn.split("://", 1)[-1].rsplit("@", 1)[-1]
+    """One line, without the password that the address may hold, before the host or in the query."""
+    where = dsn.split("://", 1)[-1].rsplit("@", 1)[-1].split("?", 1)[0] or "its socket"
     reason = str(error).splitlines()[0] if str(error) else type(error).__name__
     return f"the database at {where} cannot be reached: {reason}"
+
+
+def refused(dsn: str, error: BaseException) -> str:
+    """The one line for whatever keeps a connection from being made, by the kind of the error."""
+    if isinstance(error, AWAY):
+        return unreachable(dsn, error)
+    if isinstance(error, asyncpg.PostgresError):
+        return f"SLOTWIRE_DATABASE_URL: the database refuses us: {str(error).splitlines()[0]}"
+    # the parser's own words would quote a piece of the address, and so perhaps of the password
+    return (
+        "SLOTWIRE_DATABASE_URL is not a database address; expected postgresql://user:password@host:5432/database, "
+        "with special characters in the password written as %2F, %40, …"
+    )
 
 
 @asynccontextmanager

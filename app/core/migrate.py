@@ -12,7 +12,7 @@ from importlib import resources
 
 import asyncpg
 
-from app.core.db import AWAY, Connection, unreachable
+from app.core.db import AWAY, Connection, refused
 from app.core.settings import ConfigurationError
 
 _LOCK = 7_561_402_513
@@ -80,12 +80,8 @@ async def migrate(dsn: str) -> list[str]:
     """
     try:
         conn = await asyncpg.connect(dsn, timeout=10, server_settings={"application_name": "slotwire-migrate"})
-    except AWAY as error:
-        raise ConfigurationError(unreachable(dsn, error)) from None
-    except asyncpg.PostgresError as error:
-        raise ConfigurationError(f"SLOTWIRE_DATABASE_URL: the database refuses us: {error}") from None
-    except ValueError as error:
-        raise ConfigurationError(f"SLOTWIRE_DATABASE_URL is not a database address: {error}") from None
+    except (*AWAY, asyncpg.PostgresError, ValueError) as error:
+        raise ConfigurationError(refused(dsn, error)) from None
     try:
         await _lock(conn)
         await conn.execute(_LEDGER)

@@ -70,4 +70,8 @@ def iso_epoch(seconds: int) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def zone(name: str) -> zoneinfo.ZoneInfo:
-    return zoneinfo.ZoneInfo(name)
+    """The rules of a zone. ValueError: there is none of that name (nor can a directory, path or overlong name be)."""
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (KeyError, OSError, ValueError) as error:
+        raise ValueError(f"not an IANA time zone: {name!r}") from error

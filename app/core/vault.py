@@ -11,13 +11,19 @@ import secrets
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
+from app.core.settings import ConfigurationError
+
 
 class SealBroken(Exception):
     """No key of the ring opens this: the ring was changed without keeping the old key."""
 
 
 class Vault:
+    """The key ring at work. Raises ConfigurationError without a single key: nothing could be sealed."""
+
     def __init__(self, keys: tuple[str, ...]) -> None:
+        if not keys:
+            raise ConfigurationError("SLOTWIRE_SECRET_KEYS is needed (`slotwire up` makes one for its data directory)")
         self._ring = MultiFernet([Fernet(key) for key in keys])
         # webhook and organization secrets are unsealed on every use, and there are few of them
         self.unseal_cached = functools.lru_cache(maxsize=4096)(self.unseal)

@@ -18,6 +18,8 @@ from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from app.core.times import zone as open_zone
+
 DAY = 86_400
 DAY_MINUTES = 1_440
 WEEKDAYS = ("MO", "TU", "WE", "TH", "FR", "SA", "SU")
@@ -68,7 +70,7 @@ class Hours:
     def __post_init__(self) -> None:
         if len(self.weekly) != len(WEEKDAYS):
             raise ValueError(f"a week has seven days, not {len(self.weekly)}")
-        _zone_info(self.zone)
+        open_zone(self.zone)
         object.__setattr__(self, "weekly", tuple(map(_united, self.weekly)))
         object.__setattr__(self, "overrides", {day: _united(rows) for day, rows in self.overrides.items()})
 
@@ -246,7 +248,7 @@ def _block(zone: str, number: int) -> tuple[_Segment, ...]:
     One look-up a day, and a bisection in the days whose two ends differ. A change that is undone within one
     UTC day would go unseen; the time zone database has none.
     """
-    info = _zone_info(zone)
+    info = open_zone(zone)
     begin, finish = number * _BLOCK, (number + 1) * _BLOCK
     found: list[_Segment] = []
     offset = _offset(info, begin)
@@ -274,12 +276,3 @@ def _change(info: ZoneInfo, lo: int, hi: int, offset: int) -> int:
 def _offset(info: ZoneInfo, epoch: int) -> int:
     known = min(max(epoch, _FIRST), _LAST)
     return int(datetime.fromtimestamp(known, info).replace(tzinfo=UTC).timestamp()) - known
-
-
-@lru_cache(maxsize=1024)
-def _zone_info(zone: str) -> ZoneInfo:
-    """The zone. ValueError: there is none of that name (nor can a directory, path or overlong name be)."""
-    try:
-        return ZoneInfo(zone)
-    except (KeyError, OSError, ValueError) as error:
-        raise ValueError(f"not an IANA time zone: {zone!r}") from error
