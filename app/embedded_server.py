@@ -14,6 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, ClassVar
@@ -29,7 +30,7 @@ STOP_SECONDS = 30.0
 POLL_SECONDS = 0.02
 
 
-class Server:
+class Server(ABC):
     """What both servers share: the directory, the locks, the process, the log, and the way down."""
 
     name: ClassVar[str]
@@ -109,23 +110,26 @@ class Server:
 
     # What a server fills in.
 
-    def _check(self) -> None:
+    def _check(self) -> None:  # noqa: B027 -- not every server has something to refuse
         """Refuse a directory that this version cannot serve."""
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> None:  # noqa: B027 -- nor to prepare
         """Make `directory` ready for the start; the locks are ours."""
 
+    @abstractmethod
     def _argv(self) -> list[str]:
-        raise NotImplementedError
+        """The server's command line."""
 
+    @abstractmethod
     def _answers(self) -> bool:
-        raise NotImplementedError
+        """Whether it takes connections."""
 
-    def _finish(self) -> None:
+    def _finish(self) -> None:  # noqa: B027 -- nor to finish
         """What is left to do once it answers."""
 
+    @abstractmethod
     def _address(self) -> str:
-        raise NotImplementedError
+        """The URL to reach it at."""
 
     # The shared parts.
 

@@ -11,6 +11,7 @@ import fcntl
 import http.client
 import json
 import os
+import shutil
 import sys
 import time
 from dataclasses import dataclass, field
@@ -156,6 +157,12 @@ class Up:
             # A log that is read while it is written.
             "PYTHONUNBUFFERED": "1",
         }
+        if self.processes != 1 and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+            # Here and not in a temporary directory, so that a killed run leaves nothing that the next does not clear.
+            metrics = self.data_dir / "metrics"
+            shutil.rmtree(metrics, ignore_errors=True)
+            metrics.mkdir(mode=0o700)
+            chosen["PROMETHEUS_MULTIPROC_DIR"] = str(metrics)
         if not self.settings.secret_keys:
             chosen["SLOTWIRE_SECRET_KEYS"] = _secret_keys(self.data_dir / "secret_keys")
         if self.settings.development and "webhook_allow_networks" not in given:

@@ -66,6 +66,11 @@ class Call:
             raise NotFound(f"No such {kind.name.lower().replace('_', ' ')} in this organization.")
         return value
 
+    def path_id_or_code(self, kind: Kind, name: str) -> UUID | str:
+        """An id in the path, or the text itself where the noun has a public code too."""
+        text = self.request.match_info[name]
+        return decode(kind, text) or text
+
     async def write(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Run `work` in one transaction (once more as a whole when the database refuses it for a conflict), then wake
         the worker, which may be owed something now."""

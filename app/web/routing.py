@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from aiohttp import hdrs, web
 
 from app.core import db
-from app.core.errors import MethodNotAllowed, Unauthorized
+from app.core.errors import MethodNotAllowed, NotFound, Unauthorized
 from app.domain.identity.keys import authenticate
 from app.web.body import read_body
 from app.web.call import POOL, VAULT, Call
@@ -48,6 +48,7 @@ def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
 def _guarded(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def answer(request: web.Request) -> web.Response:
         key = _bearer(request)
+        _check_path(request)
         raw = await read_body(request) if request.body_exists else b""
         now = datetime.now(UTC)
         async with db.acquire(request.app[POOL]) as conn:
@@ -57,6 +58,13 @@ def _guarded(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         return _with_etag(request, response) if route.method == hdrs.METH_GET else response
 
     return answer
+
+
+def _check_path(request: web.Request) -> None:
+    """Raises NotFound for what no id or code can be, and the database could not even be asked for."""
+    for value in request.match_info.values():
+        if not value.isprintable():
+            raise NotFound("There is nothing at this path.")
 
 
 def _refusing(allowed: list[str]) -> Callable[[web.Request], Awaitable[web.Response]]:

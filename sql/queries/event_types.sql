@@ -4,6 +4,9 @@ select id from users where org_id = $1 and id = any($2::uuid[]) and disabled_at 
 -- name: find_schedule
 select id from schedules where org_id = $1 and id = $2;
 
+-- name: list_slugs
+select slug from event_types where org_id = $1 and owner_user_id = $2 and archived_at is null;
+
 -- name: insert_event_type
 insert into event_types (
     org_id, id, owner_user_id, longest_minutes, created_at, updated_at, code, slug, title, description,

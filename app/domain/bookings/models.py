@@ -93,17 +93,40 @@ def _id(kind: Kind, value: UUID | None) -> str | None:
     return None if value is None else encode(kind, value)
 
 
+def _attendee(attendee: Attendee | None) -> dict[str, Any] | None:
+    if attendee is None:
+        return None
+    return {
+        "name": attendee.name,
+        "email": attendee.email,
+        "phone": attendee.phone,
+        "timezone": attendee.timezone,
+    }
+
+
+def _cancellation(booking: Booking) -> dict[str, Any] | None:
+    if booking.cancelled_at is None:
+        return None
+    return {
+        "reason": booking.cancellation_reason,
+        "by": booking.cancelled_by,
+        "at": iso(booking.cancelled_at),
+    }
+
+
+def _step(step: Step) -> dict[str, Any]:
+    return {
+        "from": step.from_status,
+        "to": step.to_status,
+        "at": iso(step.at),
+        "by": step.by,
+        "reason": step.reason,
+    }
+
+
 def represent(booking: Booking, tokens: Tokens | None = None) -> dict[str, Any]:
     """The booking as `/v1` and webhooks show it. Without `tokens` their members are null: a receiver's log and a key
     that may only read must not be able to cancel."""
-    attendee = booking.attendee
-    cancellation = None
-    if booking.cancelled_at is not None:
-        cancellation = {
-            "reason": booking.cancellation_reason,
-            "by": booking.cancelled_by,
-            "at": iso(booking.cancelled_at),
-        }
     return {
         "id": encode(Kind.BOOKING, booking.id),
         "code": booking.code,
@@ -116,13 +139,7 @@ def represent(booking: Booking, tokens: Tokens | None = None) -> dict[str, Any]:
         "start_time": iso(booking.starts_at),
         "end_time": iso(booking.ends_at),
         "timezone": booking.timezone,
-        "attendee": attendee
-        and {
-            "name": attendee.name,
-            "email": attendee.email,
-            "phone": attendee.phone,
-            "timezone": attendee.timezone,
-        },
+        "attendee": _attendee(booking.attendee),
         "guests": booking.guests,
         "custom_fields": booking.custom_fields,
         "answers": booking.answers,
@@ -131,20 +148,11 @@ def represent(booking: Booking, tokens: Tokens | None = None) -> dict[str, Any]:
         "location": booking.location,
         "cancel_token": tokens and tokens.cancel,
         "reschedule_token": tokens and tokens.reschedule,
-        "cancellation": cancellation,
+        "cancellation": _cancellation(booking),
         "rescheduled_from_id": _id(Kind.BOOKING, booking.rescheduled_from_id),
         "rescheduled_to_id": _id(Kind.BOOKING, booking.rescheduled_to_id),
         "requires_confirmation": booking.requires_confirmation,
         "created_at": iso(booking.created_at),
         "updated_at": iso(booking.updated_at),
-        "history": [
-            {
-                "from": step.from_status,
-                "to": step.to_status,
-                "at": iso(step.at),
-                "by": step.by,
-                "reason": step.reason,
-            }
-            for step in booking.history
-        ],
+        "history": [_step(step) for step in booking.history],
     }

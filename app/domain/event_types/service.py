@@ -5,6 +5,7 @@ a delete archives, which frees the code and the slug for another event type.
 """
 
 import dataclasses
+import itertools
 import re
 import secrets
 from collections.abc import Iterable, Mapping
@@ -36,20 +37,18 @@ def new_code() -> str:
     return "".join(secrets.choice(_CODE_ALPHABET) for _ in range(8))
 
 
-def slug_from_title(title: str) -> str:
-    slug = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:60].strip("-")
-    return slug or "meeting"
-
-
 async def create_event_type(conn: Connection, org_id: UUID, fields: EventTypeFields, now: datetime) -> EventType:
-    """Make an event type. Its first host's page is where it stands.
+    """Make an event type. Its first host's page is where it stands. An empty slug: one made from the title that is
+    free there.
 
     Raises Conflict for a taken code or slug, InvalidInput for a host or schedule that this organization lacks.
     """
     event_type_id = new_id()
     await _check_references(conn, org_id, fields)
-    values = [getattr(fields, name) for name in _COLUMNS]
     owner, longest = fields.hosts[0].user_id, max(fields.durations_minutes)
+    if not fields.slug:
+        fields = dataclasses.replace(fields, slug=await _free_slug(conn, org_id, owner, fields.title))
+    values = [getattr(fields, name) for name in _COLUMNS]
     try:
         await conn.execute(SQL.insert_event_type, org_id, event_type_id, owner, longest, now, *values)
     except asyncpg.UniqueViolationError as error:
@@ -98,6 +97,14 @@ async def update_event_type(
 async def archive_event_type(conn: Connection, org_id: UUID, handle: UUID | str, now: datetime) -> None:
     event_type = await get_event_type(conn, org_id, handle)
     await conn.execute(SQL.archive_event_type, org_id, event_type.id, now)
+
+
+async def _free_slug(conn: Connection, org_id: UUID, owner: UUID, title: str) -> str:
+    """`Intro call` becomes `intro-call`, or `intro-call-2` where that is taken."""
+    wanted = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:50].strip("-") or "meeting"
+    taken = {row["slug"] for row in await conn.fetch(SQL.list_slugs, org_id, owner)}
+    candidates = itertools.chain([wanted], (f"{wanted}-{number}" for number in itertools.count(2)))
+    return next(slug for slug in candidates if slug not in taken)
 
 
 async def _check_references(conn: Connection, org_id: UUID, fields: EventTypeFields) -> None:

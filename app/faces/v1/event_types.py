@@ -7,7 +7,7 @@ from aiohttp import web
 
 from app.core.db import Connection
 from app.core.errors import InvalidInput
-from app.core.ids import Kind, decode
+from app.core.ids import Kind
 from app.domain.event_types import service
 from app.domain.event_types.models import EventType, EventTypeFields, HostRef
 from app.faces.v1.shapes import EventTypeIn, EventTypePatch, HostIn, Page, QuestionIn, event_type_out
@@ -24,8 +24,7 @@ def _envelope(call: Call, event_type: EventType) -> dict[str, Any]:
 
 def _handle(call: Call) -> UUID | str:
     """The public code, or the `evt_` id."""
-    text = call.request.match_info["code"]
-    return decode(Kind.EVENT_TYPE, text) or text
+    return call.path_id_or_code(Kind.EVENT_TYPE, "code")
 
 
 def _hosts(given: list[HostIn]) -> tuple[HostRef, ...]:
@@ -50,7 +49,7 @@ async def create(call: Call) -> web.Response:
     minutes = given.duration_minutes or (given.durations[0] if given.durations else _DEFAULT_MINUTES)
     fields = EventTypeFields(
         code=given.code or service.new_code(),
-        slug=given.slug or service.slug_from_title(given.title),
+        slug=given.slug or "",
         title=given.title,
         description=given.description,
         duration_minutes=minutes,

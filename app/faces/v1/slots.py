@@ -28,7 +28,7 @@ async def list_slots(call: Call) -> web.Response:
     first, last = _bound("start", query.start), _bound("end", query.end)
     reach = timedelta(0) if query.timezone else _ZONE_REACH
     start, end = _edges(first, last, query.timezone or "UTC")
-    _check_range(start, end)
+    _check_range(start, end, empty=isinstance(first, datetime) or isinstance(last, datetime))
     inputs = await load_inputs(
         call.conn,
         call.principal.org_id,
@@ -62,8 +62,9 @@ def _edges(first: Bound, last: Bound, zone: str) -> tuple[int, int]:
     return start, epoch(last) if isinstance(last, datetime) else day_start(zone, last + _ONE_DAY)
 
 
-def _check_range(start: int, end: int) -> None:
-    if end < start:
+def _check_range(start: int, end: int, *, empty: bool) -> None:
+    """empty: whether a range without an instant may be asked for; days are inclusive, so there is at least one."""
+    if end < start or (end == start and not empty):
         raise InvalidInput.of("end", "must not lie before start")
     # an hour more: 62 local days may hold the hour that a clock went back
     if end - start > MAXIMUM_RANGE_DAYS * DAY + 3600:
