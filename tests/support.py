@@ -12,6 +12,7 @@ from uuid import UUID
 
 from aiohttp import ClientResponse, web
 from aiohttp.test_utils import TestClient, TestServer
+from multidict import CIMultiDictProxy
 
 from app.bootstrap import Wanted, bootstrap
 from app.core import db
@@ -79,7 +80,7 @@ async def make_tenant(conn: db.Connection, vault: Vault, *, scopes: tuple[str, .
 @dataclass
 class Answer:
     status: int
-    headers: dict[str, str]
+    headers: CIMultiDictProxy[str]
     raw: bytes
 
     @property
@@ -107,7 +108,7 @@ class Api:
             data = body if isinstance(body, bytes) else json.dumps(body).encode()
             given.setdefault("Content-Type", "application/json")
         response: ClientResponse = await self.client.request(method, path, data=data, headers=given)
-        return Answer(response.status, dict(response.headers), await response.read())
+        return Answer(response.status, response.headers, await response.read())
 
     async def get(self, path: str, **headers: str) -> Answer:
         return await self.call("GET", path, **headers)

@@ -1,0 +1,217 @@
+"""What holds for every route: credentials, scopes, tenants, ids of requests, ETags, methods."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.core import db
+from app.core.settings import Settings
+from app.core.vault import Vault
+from app.domain.identity.keys import is_well_formed, mint_key
+from app.domain.identity.scopes import SCOPES, covers
+from app.faces.v1.routes import ROUTES
+from app.main import build_app
+from app.web.routing import Route
+from tests.conftest import AiohttpClient
+from tests.support import Answer, Api, booking_body, make_tenant
+
+ROUTE_NAMES = [f"{route.method} {route.path}" for route in ROUTES]
+
+
+def filled(route: Route, ids: dict[str, str]) -> str:
+    """The route's path with ids that exist for its owner."""
+    noun = route.path.split("/")[2]
+    return re.sub(r"\{\w+\}", ids.get(noun, "x"), route.path)
+
+
+async def things(api: Api, soon: datetime) -> dict[str, str]:
+    """One of each noun, by the path segment that it stands behind."""
+    event_type = await api.event_type(code="theirs", booking_window_days=None)
+    schedule = (await api.get("/v1/schedules")).ok()["schedules"][0]
+    webhook = (await api.post("/v1/webhooks", {"url": "http://127.0.0.1:9/hook"})).ok(201)["webhook"]
+    booking = (await api.book("theirs", soon + timedelta(hours=9))).ok(201)["booking"]
+    return {
+        "event-types": event_type["code"],
+        "schedules": schedule["id"],
+        "webhooks": webhook["id"],
+        "bookings": booking["id"],
+    }
+
+
+def test_every_route_declares_a_scope_that_exists() -> None:
+    assert [route for route in ROUTES if route.scope not in {*SCOPES, "any"}] == []
+    assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES)
+
+
+def test_reading_never_grants_writing() -> None:
+    for scope in SCOPES:
+        assert [other for other in SCOPES if covers(frozenset({scope}), other) and other != scope] == (
+            ["slots:read", "bookings:read", "bookings:write"] if scope == "mcp" else []
+        )
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=ROUTE_NAMES)
+async def test_without_a_credential_every_route_is_401(api: Api, route: Route) -> None:
+    for key in ["", "slw_live_x", mint_key(), mint_key()[:-1] + "-"]:
+        answer = await api.call(route.method, filled(route, {}), Authorization=f"Bearer {key}" if key else "")
+        assert answer.ok(401)["code"] == "unauthorized"
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+    answer = await api.call(route.method, filled(route, {}), Authorization="Basic abc")
+    assert answer.status == 401
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.scope != "any"], ids=lambda r: f"{r.method} {r.path}"
+)
+async def test_without_its_scope_every_route_is_403(api: Api, route: Route, conn: db.Connection, vault: Vault) -> None:
+    others = tuple(scope for scope in SCOPES if not covers(frozenset({scope}), route.scope))
+    weak = await make_tenant(conn, vault, scopes=others)
+    answer = await Api(api.client, weak.api_key).call(route.method, filled(route, {}))
+    assert answer.ok(403)["code"] == "insufficient_scope"
+    assert route.scope in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if "{" in route.path], ids=lambda r: f"{r.method} {r.path}"
+)
+async def test_another_organizations_things_are_404(
+    api: Api, route: Route, conn: db.Connection, vault: Vault, soon: datetime
+) -> None:
+    ids = await things(api, soon)
+    stranger = Api(api.client, (await make_tenant(conn, vault)).api_key)
+    answer = await stranger.call(route.method, filled(route, ids), {} if route.method == "PATCH" else None)
+    assert answer.status == 404, answer.raw
+    mine = await api.call(route.method, filled(route, ids), {} if route.method == "PATCH" else None)
+    assert mine.status in {200, 204, 409}, "and for its owner it is there"
+
+
+async def test_another_organizations_ids_in_a_body_are_unknown(
+    api: Api, conn: db.Connection, vault: Vault, soon: datetime
+) -> None:
+    await api.event_type(code="theirs")
+    stranger = Api(api.client, (await make_tenant(conn, vault)).api_key)
+    me = (await api.get("/v1/users/me")).ok()["user"]["id"]
+    schedule = (await api.get("/v1/schedules")).ok()["schedules"][0]["id"]
+    for body in [{"title": "x", "hosts": [{"user_id": me}]}, {"title": "x", "schedule_id": schedule}]:
+        assert (await stranger.post("/v1/event-types", body)).status == 400
+    assert (await stranger.post("/v1/bookings", booking_body("theirs", soon))).status == 404
+    assert (await stranger.get("/v1/slots?event_type=theirs&start=2030-01-01&end=2030-01-01")).status == 404
+
+
+async def test_me(api: Api, tenant: Any) -> None:
+    shown = (await api.get("/v1/users/me")).ok()
+    assert shown["user"]["username"] == tenant.username
+    assert shown["key"]["scopes"] == sorted(SCOPES)
+    assert shown["organization"]["id"].startswith("org_")
+
+
+async def test_a_revoked_and_an_expired_key_stop_at_once(api: Api, conn: db.Connection, vault: Vault) -> None:
+    ended = {
+        "revoked": "update api_keys set revoked_at = now() where org_id = $1",
+        "expired": "update api_keys set expires_at = now() where org_id = $1",
+    }
+    for statement in ended.values():
+        other = await make_tenant(conn, vault)
+        theirs = Api(api.client, other.api_key)
+        assert (await theirs.get("/v1/users/me")).status == 200
+        await conn.execute(statement, other.org_id)
+        assert (await theirs.get("/v1/users/me")).status == 401
+
+
+async def test_only_a_hash_of_the_key_is_stored(api: Api, conn: db.Connection, tenant: Any) -> None:
+    row = await conn.fetchrow("select key_start, key_hash, last_used_at from api_keys where org_id = $1", tenant.org_id)
+    assert row is not None
+    assert tenant.api_key.startswith(row["key_start"])
+    assert len(row["key_start"]) < 20
+    await api.get("/v1/users/me")
+    assert await conn.fetchval("select last_used_at from api_keys where org_id = $1", tenant.org_id) is not None
+
+
+def test_a_key_notices_a_typo_by_itself() -> None:
+    key = mint_key()
+    assert is_well_formed(key)
+    for position in range(len("slw_live_"), len(key)):
+        wrong = key[:position] + ("a" if key[position] != "a" else "b") + key[position + 1 :]
+        assert not is_well_formed(wrong)
+
+
+async def test_request_ids_come_back(api: Api) -> None:
+    assert (await api.get("/v1/users/me", X_Request_Id="my-id:1")).headers["X-Request-Id"] == "my-id:1"
+    for insane in ["x" * 129, "a b", "<script>"]:
+        given = (await api.get("/v1/users/me", X_Request_Id=insane)).headers["X-Request-Id"]
+        assert re.fullmatch(r"req_[0-9a-f]{32}", given)
+
+
+async def test_etags_spare_the_body(api: Api) -> None:
+    first = await api.get("/v1/event-types")
+    assert first.headers["ETag"].startswith('W/"')
+    same = await api.get("/v1/event-types", If_None_Match=first.headers["ETag"])
+    assert (same.status, same.raw) == (304, b"")
+    await api.event_type()
+    changed = await api.get("/v1/event-types", If_None_Match=first.headers["ETag"])
+    assert changed.status == 200
+
+
+async def test_methods_and_paths(api: Api) -> None:
+    answer = await api.call("PUT", "/v1/event-types")
+    assert answer.ok(405)["code"] == "method_not_allowed"
+    assert answer.headers["Allow"] == "GET, HEAD, POST"
+    assert (await api.get("/v1/nothing")).ok(404)["code"] == "not_found"
+    head = await api.call("HEAD", "/v1/event-types")
+    assert (head.status, head.raw) == (200, b"")
+
+
+async def test_operations_need_no_key(api: Api) -> None:
+    for path in ["/healthz", "/readyz"]:
+        answer: Answer = await api.call("GET", path, Authorization="")
+        assert answer.status == 200
+    metrics = await api.call("GET", "/metrics", Authorization="")
+    assert "slotwire_http_requests_total" in metrics.raw.decode()
+
+
+async def test_pages_hold_while_rows_come_and_go(api: Api) -> None:
+    made = [(await api.event_type(code=f"c{n}"))["code"] for n in range(7)]
+    first = (await api.get("/v1/event-types?limit=3")).ok()
+    assert [each["code"] for each in first["event_types"]] == made[:3]
+    assert first["pagination"]["has_more"] is True
+    await api.call("DELETE", "/v1/event-types/c1")
+    await api.event_type(code="late")
+    cursor = first["pagination"]["next_cursor"]
+    second = (await api.get(f"/v1/event-types?limit=3&cursor={cursor}")).ok()
+    assert [each["code"] for each in second["event_types"]] == made[3:6]
+    last = (await api.get(f"/v1/event-types?limit=3&cursor={second['pagination']['next_cursor']}")).ok()
+    assert [each["code"] for each in last["event_types"]] == ["c6", "late"]
+    assert last["pagination"] == {"next_cursor": None, "has_more": False}
+    assert (await api.get("/v1/event-types?cursor=bkg_x")).status == 400
+    for limit in ["0", "101", "x", ""]:
+        assert (await api.get(f"/v1/event-types?limit={limit}")).status == 400
+
+
+async def test_an_unreachable_database_is_a_503(aiohttp_client: AiohttpClient, settings: Settings, tenant: Any) -> None:
+    app = build_app(settings)
+    client = await aiohttp_client(app)
+    from app.web.call import POOL
+
+    await app[POOL].close()
+    answer = await Api(client, tenant.api_key).get("/v1/users/me")
+    assert answer.ok(503)["code"] == "unavailable"
+    assert answer.headers["Retry-After"] == "1"
+    ready = await Api(client, tenant.api_key).get("/readyz")
+    assert ready.status == 503
+    assert (await Api(client, tenant.api_key).get("/healthz")).status == 200
+
+
+async def test_a_key_that_may_only_read_gets_no_links_that_change(
+    api: Api, conn: db.Connection, tenant: Any, soon: datetime
+) -> None:
+    from app.domain.identity.keys import create_key
+
+    _, key = await create_key(
+        conn, tenant.org_id, tenant.user_id, name="reader", scopes=("bookings:read",), now=datetime.now(UTC)
+    )
+    await api.event_type(code="call", booking_window_days=None)
+    booking = (await api.book("call", soon + timedelta(hours=9))).ok(201)["booking"]
+    seen = (await Api(api.client, key).get(f"/v1/bookings/{booking['id']}")).ok()["booking"]
+    assert seen == {**booking, "cancel_token": None, "reschedule_token": None}
