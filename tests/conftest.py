@@ -15,6 +15,9 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient
 
+# Another server than the embedded one, to try another version of PostgreSQL: an address with an empty database.
+DATABASE_URL = os.environ.get("SLOTWIRE_TEST_DATABASE_URL")
+
 for name in [name for name in os.environ if name.startswith("SLOTWIRE_")]:
     del os.environ[name]
 os.environ["TZ"] = "Pacific/Chatham"
@@ -35,7 +38,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     folder: Path = tmp_path_factory.mktemp("servers")
     postgres, redis = Postgres(folder, durable=False), Redis(folder, durable=False)
     try:
-        yield Servers(postgres.start(), redis.start())
+        yield Servers(DATABASE_URL or postgres.start(), redis.start())
     finally:
         redis.stop()
         postgres.stop()
