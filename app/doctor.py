@@ -15,6 +15,7 @@ from redis.exceptions import RedisError
 from app.core import wake
 from app.core.db import AWAY, refused
 from app.core.migrate import pending
+from app.core.outbox import oldest_due
 from app.core.settings import Settings
 from app.core.vault import SealBroken, Vault
 
@@ -95,7 +96,7 @@ async def _contents(conn: asyncpg.Connection, settings: Settings) -> AsyncIterat
             yield Finding("ok", "secret keys", "open what is stored")
         except SealBroken as error:
             yield Finding("fail", "secret keys", str(error), "put the old key back, behind the new one")
-    oldest = await conn.fetchval("select min(due_at) from outbox")
+    oldest = await oldest_due(conn)
     waiting = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
     if waiting > _BACKLOG_SECONDS:
         yield Finding("warn", "outbox", f"the oldest work has waited {waiting:.0f} s", "is `slotwire worker` running?")

@@ -1,12 +1,15 @@
 """Webhook deliveries: the loop that turns outbox rows into signed POSTs.
 
-The one rule: a slow receiver holds one slot, never the loop. Deliveries are claimed as slots become free, sent side by
-side, and what happened is written down in batches. Nothing in memory matters: a killed worker's claims time out.
+The one rule: a slow receiver holds its share of the slots, never the loop. Deliveries are claimed as slots become
+free, sent side by side, and what happened is written down in batches. Nothing in memory matters: a killed worker's
+claims time out.
 """
 
 import asyncio
+from collections import Counter
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import asyncpg
 
@@ -25,6 +28,8 @@ _BATCH = 200
 _GATHER_SECONDS = 0.01
 _ENOUGH = 50
 _PAUSE_SECONDS = 1.0
+# One webhook gets at most a quarter of the slots: a slow receiver never delays the others.
+_SHARES = 4
 _log = logger("deliveries")
 
 
@@ -39,6 +44,7 @@ class Deliveries:
         self._lease = timedelta(seconds=2 * settings.webhook_timeout_seconds + 1)
         self._sending: set[asyncio.Task[None]] = set()
         self._tried: list[tuple[Delivery, Outcome]] = []
+        self._busy: Counter[UUID] = Counter()
         self._attention = asyncio.Event()
         self.stopped = asyncio.Event()
 
@@ -60,43 +66,69 @@ class Deliveries:
         try:
             while not (self.stopped.is_set() and not self._sending and not self._tried):
                 self._attention.clear()
-                try:
-                    more = await self._step()
-                except (*AWAY, Unavailable) as error:
-                    _log.warning("database_away", error=type(error).__name__)
-                    await asyncio.sleep(_PAUSE_SECONDS)
-                    continue
+                pause = await self._try_step()
                 with suppress(TimeoutError):
-                    pause = _GATHER_SECONDS if more else SWEEP_SECONDS
                     await asyncio.wait_for(self._attention.wait(), timeout=pause)
         finally:
             for task in self._sending:
                 task.cancel()
             await self._session.close()
 
+    async def _try_step(self) -> float:
+        """One step; how long to wait before the next, in seconds. Whatever the database says no to, the loop goes on:
+        a worker that ends delivers nothing, and what it held comes back only when its leases run out."""
+        try:
+            return _GATHER_SECONDS if await self._step() else SWEEP_SECONDS
+        except (*AWAY, Unavailable) as error:
+            _log.warning("database_away", error=type(error).__name__)
+        except asyncpg.PostgresError:
+            _log.exception("step_failed")
+        await asyncio.sleep(_PAUSE_SECONDS)
+        return 0.0
+
     async def _step(self) -> bool:
         """Write down what happened, fan out new events, claim what fits; whether there is probably more."""
         now = datetime.now(UTC)
         async with db.acquire(self._pool) as conn:
-            await self._record(conn, now)
+            await self._record(conn)
             free = self._settings.webhook_concurrency - len(self._sending)
             if self.stopped.is_set() or not free:
                 return False
             fanned = await deliveries.fan_out(conn, limit=_BATCH, now=now)
-            claimed = await deliveries.claim(conn, self._vault, limit=free, lease=self._lease, now=now)
+            share = max(1, self._settings.webhook_concurrency // _SHARES)
+            claimed = await deliveries.claim(
+                conn,
+                self._vault,
+                limit=free,
+                per_webhook=share,
+                saturated=[webhook for webhook, count in self._busy.items() if count >= share],
+                lease=self._lease,
+                now=now,
+            )
         for delivery in claimed:
+            self._busy[delivery.webhook_id] += 1
+            if delivery.attempts == 0:
+                metrics.DISPATCH_SECONDS.observe(max(0.0, (now - delivery.event_at).total_seconds()))
             task = asyncio.create_task(self._send(delivery))
             self._sending.add(task)
             task.add_done_callback(self._sending.discard)
         return fanned == _BATCH
 
-    async def _record(self, conn: Connection, now: datetime) -> None:
-        """What cannot be written down now stays for the next time."""
+    async def _record(self, conn: Connection) -> None:
+        """What cannot be written down now stays for the next time. When a batch is refused, each outcome is tried by
+        itself, so that one that the database will never take cannot keep the others from being known."""
         tried, self._tried = self._tried, []
         if not tried:
             return
         try:
-            await deliveries.record(conn, tried, now)
+            await deliveries.record(conn, tried)
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+            _log.exception("batch_refused", count=len(tried))
+            for each in tried:
+                try:
+                    await deliveries.record(conn, [each])
+                except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
+                    _log.exception("outcome_refused", delivery_id=str(each[0].id))
         except BaseException:
             self._tried = tried + self._tried
             raise
@@ -112,6 +144,9 @@ class Deliveries:
         metrics.DELIVERIES.labels("delivered" if outcome.delivered else "failed").inc()
         metrics.DELIVERY_SECONDS.observe(outcome.duration_ms / 1000)
         self._tried.append((delivery, outcome))
+        self._busy[delivery.webhook_id] -= 1
+        if not self._busy[delivery.webhook_id]:
+            del self._busy[delivery.webhook_id]
         # one statement for many outcomes: the first asks for attention a little later, a full batch or the last at once
         if len(self._tried) >= _ENOUGH or len(self._sending) == 1:
             self.wake()

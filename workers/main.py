@@ -119,6 +119,9 @@ def main() -> int:
     except ConfigurationError as error:
         print(f"slotwire: {error}", file=sys.stderr)
         return 2
+    except Exception:  # noqa: BLE001 -- logged without the values that a database error quotes
+        _log.exception("worker_failed")
+        return 1
     return 0
 
 

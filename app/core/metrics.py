@@ -13,7 +13,7 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 
 REQUESTS = Counter("slotwire_http_requests", "Requests answered", ["method", "route", "status"])
 REQUEST_SECONDS = Histogram("slotwire_http_request_seconds", "Time to answer", ["method", "route"], buckets=_FAST)
-BOOKINGS = Counter("slotwire_bookings", "Bookings that changed status", ["status"])
+BOOKINGS = Counter("slotwire_bookings", "Bookings made")
 DELIVERIES = Counter("slotwire_webhook_attempts", "Webhook attempts by outcome", ["outcome"])
 DELIVERY_SECONDS = Histogram("slotwire_webhook_attempt_seconds", "Time that a receiver took", buckets=_FAST)
 DISPATCH_SECONDS = Histogram("slotwire_event_dispatch_seconds", "From an event's commit to its claim", buckets=_FAST)

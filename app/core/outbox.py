@@ -1,12 +1,11 @@
-"""The outbox: work that a commit owes, claimed in batches and leased, so that no crash can lose it.
+"""The outbox: work that a commit owes, written in the same transaction and taken up by a worker, so that no crash
+between the two can lose it.
 
-The one rule: a row is deleted only after what it asks for is done. A killed worker's lease runs out, and the next
-sweep gives the row to somebody else; whatever follows from a row must therefore bear being done twice.
+The one rule: a row goes in the statement that puts what follows from it in its place (an event's row becomes
+deliveries, which have leases and retries of their own), so there is never a moment with neither.
 """
 
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from uuid import UUID
+from datetime import datetime
 
 from app.core import sql
 from app.core.db import Connection
@@ -16,23 +15,7 @@ SQL = sql.load("outbox")
 TOPIC_EVENT = "event"
 
 
-@dataclass(frozen=True, slots=True)
-class Owed:
-    """One claimed row."""
-
-    no: int
-    org_id: UUID
-    ref_id: UUID
-    attempts: int
-
-
-async def claim(conn: Connection, topic: str, *, limit: int, lease: timedelta, now: datetime) -> list[Owed]:
-    """Up to `limit` due rows of one topic, oldest first, leased to the caller until now + lease."""
-    rows = await conn.fetch(SQL.claim_due, topic, limit, now, now + lease)
-    return sorted(
-        (Owed(row["no"], row["org_id"], row["ref_id"], row["attempts"]) for row in rows), key=lambda owed: owed.no
-    )
-
-
-async def finish(conn: Connection, numbers: list[int]) -> None:
-    await conn.execute(SQL.delete_done, numbers)
+async def oldest_due(conn: Connection) -> datetime | None:
+    """Since when the oldest work has been due; None when nothing waits."""
+    due_at: datetime | None = await conn.fetchval(SQL.find_oldest)
+    return due_at

@@ -96,7 +96,8 @@ create table api_keys (
     expires_at    timestamptz,
     revoked_at    timestamptz,
     primary key (org_id, id),
-    foreign key (org_id, user_id) references users (org_id, id)
+    foreign key (org_id, user_id) references users (org_id, id),
+    foreign key (org_id, created_by) references users (org_id, id)
 );
 create unique index api_keys_door on api_keys (key_hash);
 

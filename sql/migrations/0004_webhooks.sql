@@ -36,9 +36,9 @@ create table events (
 );
 create unique index events_by_booking on events (org_id, booking_id, sequence) where booking_id is not null;
 
--- Work that a commit owes (queue). A row is written in the transaction of what it follows from, claimed in batches with
--- SKIP LOCKED and a lease, and deleted when done; a killed worker's lease runs out and another takes the row. Webhooks,
--- mail, reminders and calendar writes are topics of this one table.
+-- Work that a commit owes (queue). A row is written in the transaction of what it follows from and taken in batches with
+-- SKIP LOCKED, so that any number of workers share it. Webhooks, mail, reminders and calendar writes are topics of it; a
+-- topic whose work is not done in the taking statement itself holds its rows by lease.
 create table outbox (
     no            bigint generated always as identity primary key,
     org_id        uuid not null,

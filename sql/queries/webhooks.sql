@@ -50,53 +50,77 @@ with due as (
 select count(*)::int from due;
 
 -- name: claim_deliveries
+-- Of the oldest due rows, so many per webhook ($4) and none of the webhooks that have their share under way already ($5):
+-- one slow receiver must not hold every slot. Locked rows belong to another worker and are skipped.
 with due as (
-    select d.org_id, d.id
+    select d.org_id, d.id, d.webhook_id, d.next_attempt_at
     from deliveries d
-    where d.next_attempt_at <= $2 and (d.leased_until is null or d.leased_until < $2)
+    join webhooks w on w.org_id = d.org_id and w.id = d.webhook_id and w.active and w.deleted_at is null
+    where d.next_attempt_at <= $2 and (d.leased_until is null or d.leased_until < $2) and d.webhook_id <> all($5::uuid[])
     order by d.next_attempt_at
-    limit $1
-    for no key update skip locked
+    limit 1000
+    for no key update of d skip locked
+), fair as (
+    select org_id, id, next_attempt_at,
+           row_number() over (partition by org_id, webhook_id order by next_attempt_at) as place
+    from due
+), chosen as (
+    select org_id, id from fair where place <= $4 order by next_attempt_at limit $1
 ), leased as (
     update deliveries d set leased_until = $3
-    from due where d.org_id = due.org_id and d.id = due.id
+    from chosen c where d.org_id = c.org_id and d.id = c.id
     returning d.org_id, d.id, d.event_id, d.webhook_id, d.attempts, d.retry_no
 )
-select l.org_id, l.id, l.event_id, l.webhook_id, l.attempts, l.retry_no, e.type as event_type, e.body,
+select l.org_id, l.id, l.event_id, l.webhook_id, l.attempts, l.retry_no, e.type as event_type, e.at as event_at, e.body,
        w.url, w.secret_sealed, w.old_secret_sealed, w.old_secret_until
 from leased l
 join events e on e.org_id = l.org_id and e.id = l.event_id
 join webhooks w on w.org_id = l.org_id and w.id = l.webhook_id;
 
 -- name: record_attempts
+-- Webhooks are locked first, in one order for every worker, then their deliveries: two workers with outcomes of the same
+-- two webhooks must not wait for each other. A webhook that was deleted or disabled meanwhile is owed nothing more.
 with tried as (
     select *
-    from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::int[], $6::int[], $7::text[], $8::timestamptz[], $9::int[],
-                $10::int[], $11::text[], $12::text[])
+    from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::text[], $7::timestamptz[], $8::int[],
+                $9::int[], $10::text[], $11::text[], $12::timestamptz[])
         as t (org_id, delivery_id, webhook_id, no, retry_no, status, next_attempt_at, status_code, duration_ms, error,
-              response)
+              response, at)
+), verdict as (
+    select org_id, webhook_id, bool_or(status = 'delivered') as delivered, max(at) as at,
+           coalesce(bool_or(status_code = 410), false) as gone
+    from tried group by org_id, webhook_id
+), webhook as (
+    select w.org_id, w.id, w.active and w.deleted_at is null and not v.gone as owed
+    from webhooks w join verdict v on v.org_id = w.org_id and v.webhook_id = w.id
+    order by w.org_id, w.id
+    for no key update of w
 ), logged as (
     insert into delivery_attempts (org_id, delivery_id, no, at, status_code, duration_ms, error, response)
-    select org_id, delivery_id, no, $1, status_code, duration_ms, error, response from tried
+    select org_id, delivery_id, no, at, status_code, duration_ms, error, response from tried
     -- a lease that ran out under a slow receiver gives two attempts one number; the first report stands
     on conflict do nothing
 ), settled as (
     update deliveries d
-    set status = t.status, attempts = t.no, retry_no = t.retry_no, next_attempt_at = t.next_attempt_at,
-        leased_until = null, updated_at = $1
-    from tried t
+    set status = case when t.status = 'failed' and not w.owed then 'exhausted' else t.status end,
+        attempts = t.no, retry_no = t.retry_no, next_attempt_at = case when w.owed then t.next_attempt_at end,
+        leased_until = null, updated_at = t.at
+    from tried t join webhook w on w.org_id = t.org_id and w.id = t.webhook_id
     where d.org_id = t.org_id and d.id = t.delivery_id and d.status <> 'delivered'
       and (d.attempts < t.no or t.status = 'delivered')
+), dropped as (
+    update deliveries d
+    set status = 'exhausted', next_attempt_at = null, leased_until = null, updated_at = v.at
+    from verdict v
+    where v.gone and d.org_id = v.org_id and d.webhook_id = v.webhook_id and d.next_attempt_at is not null
+      and not exists (select from tried t where t.org_id = d.org_id and t.delivery_id = d.id)
 )
 update webhooks w
-set failing_since = case when v.delivered then null else coalesce(w.failing_since, $1) end,
+set failing_since = case when v.delivered then null else coalesce(w.failing_since, v.at) end,
     active = w.active and not v.gone,
     disabled_reason = case when v.gone then 'gone' else w.disabled_reason end,
-    updated_at = $1
-from (
-    select org_id, webhook_id, bool_or(status = 'delivered') as delivered, bool_or(status_code = 410) as gone
-    from tried group by org_id, webhook_id
-) v
+    updated_at = v.at
+from verdict v join webhook k on k.org_id = v.org_id and k.id = v.webhook_id
 where w.org_id = v.org_id and w.id = v.webhook_id
   -- a healthy webhook's row is not written at every delivery
   and (v.gone or v.delivered <> (w.failing_since is null));

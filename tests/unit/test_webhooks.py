@@ -1,10 +1,13 @@
 """Signing, retrying and the guard, without a network."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import ipaddress
 import itertools
+from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 import standardwebhooks
@@ -12,6 +15,7 @@ import stripe
 
 from app.core.errors import InvalidInput
 from app.domain.webhooks.addresses import AddressRefused, GuardedResolver, check_url, is_allowed
+from app.domain.webhooks.deliver import Delivery, attempt, open_session
 from app.domain.webhooks.retry import DELAYS_SECONDS, next_delay
 from app.domain.webhooks.signing import new_signing_secret, standard_signature, x_signature
 
@@ -94,9 +98,48 @@ def test_the_operator_opens_ranges_and_nothing_else() -> None:
 def test_http_is_for_development_and_credentials_for_nobody() -> None:
     assert check_url("https://example.com/hook", development=False, allowed=())
     assert check_url("http://example.com/hook", development=True, allowed=())
-    for url in ["http://example.com/hook", "https://a:b@example.com/", "https://a@example.com/", "https://localhost/"]:
+    for url in [
+        "http://example.com/hook",
+        "https://a:b@example.com/",
+        "https://a@example.com/",
+        "https://localhost/",
+        *DISGUISES,
+    ]:
         with pytest.raises(InvalidInput):
             check_url(url, development=False, allowed=())
+
+
+# what an HTTP client takes for 127.0.0.1 after the normalization of names (UTS 46)
+DISGUISES = [
+    "https://\uff11\uff12\uff17.\uff10.\uff10.\uff11/",
+    "https://\u2460\u2461\u2466.\u24ea.\u24ea.\u2460/",
+    "https://127\u30020\u30020\u30021/",
+    "https://[::ffff:7f00:1]/",
+]
+
+
+@pytest.mark.parametrize("url", [*DISGUISES, "https://127.1/", "https://2130706433/", "https://0x7f.1/"])
+async def test_no_disguise_reaches_a_private_address(url: str) -> None:
+    """Through the attempt itself: a listening server on loopback never hears of it."""
+    heard: list[bytes] = []
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(await reader.read(1))
+        writer.close()
+
+    server = await asyncio.start_server(hear, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    delivery = Delivery(
+        org_id=UUID(int=1), id=UUID(int=2), event_id=UUID(int=3), webhook_id=UUID(int=4), event_type="booking.created",
+        body=BODY, url=f"http{url.removeprefix('https').rstrip('/')}:{port}/", secrets=(new_signing_secret(),),
+        attempts=0, retry_no=0, event_at=datetime.now(UTC),
+    )  # fmt: skip
+    async with open_session(allowed=(), concurrency=1, timeout_seconds=2) as session:
+        outcome = await attempt(session, delivery, development=True, allowed=(), now=datetime.now(UTC))
+    server.close()
+    await server.wait_closed()
+    assert outcome.error in {"address_not_allowed", "connection_broken"}
+    assert (outcome.status_code, heard) == (None, [])
 
 
 async def test_a_name_that_resolves_to_a_private_address_is_refused_when_it_is_resolved() -> None:

@@ -6,7 +6,8 @@ import json
 import signal
 import time
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ import standardwebhooks
 import stripe
 from aiohttp import web
 
+from app.core import db
+from app.core.ids import Kind, decode
 from app.core.settings import Settings
+from app.core.vault import Vault
 from app.embedded import Postgres, Redis
-from tests.processes import Process, running
-from tests.support import Answer, Api, Receiver, Servers, environment_for, eventually, settings_for
+from tests.processes import Process, free_port, running
+from tests.support import Answer, Api, Receiver, Servers, environment_for, eventually, make_tenant, settings_for
 
 WORKER = ["workers.main"]
 
@@ -70,8 +74,27 @@ async def subscribe(api: Api, receiver: Receiver, **fields: Any) -> Any:
     return (await api.post("/v1/webhooks", {"url": url, **fields})).ok(201)["webhook"]
 
 
-def worker(settings: Settings, tmp_path: Path) -> Any:
-    return running(WORKER, environment_for(settings), tmp_path / "worker.log")
+@asynccontextmanager
+async def worker(settings: Settings, tmp_path: Path) -> AsyncIterator[Process]:
+    """A worker that must not have died by the end, nor left a traceback."""
+    log = tmp_path / "worker.log"
+    async with running(WORKER, environment_for(settings), log) as process:
+        yield process
+        assert process.popen.poll() in {None, 0}, log.read_text()
+    assert "Traceback" not in log.read_text()
+
+
+async def deliveries(conn: db.Connection, api: Api) -> dict[str, tuple[str, int]]:
+    """(status, attempts) by the webhook's URL."""
+    me = (await api.get("/v1/users/me")).ok()
+    org_id = decode(Kind.ORGANIZATION, me["organization"]["id"])
+    rows = await conn.fetch(
+        """
+        select w.url, d.status, d.attempts from deliveries d join webhooks w on w.id = d.webhook_id where d.org_id = $1
+        """,
+        org_id,
+    )
+    return {row["url"]: (row["status"], row["attempts"]) for row in rows}
 
 
 async def test_a_booking_arrives_signed_for_both_schemes(
@@ -197,10 +220,15 @@ async def test_bookings_go_on_without_redis_and_events_go_out_once_it_is_back(
         received = await receiver.wait_for(3)
         booked = {each["booking"]["id"] for each in made}
         assert {each.json["data"]["booking"]["id"] for each in received} == booked
-        # and wake-ups work again: the next event does not wait for the sweep of a second
+        # and wake-ups work again: events do not wait for the sweep of a second
         await asyncio.sleep(2.5)
-        (await api.book(call, soon + timedelta(days=1, hours=9))).ok(201)
-        await receiver.wait_for(4)
+        waited = []
+        for n in range(6):
+            (await api.book(call, soon + timedelta(days=1, hours=9, minutes=30 * n))).ok(201)
+            committed = datetime.now(UTC)
+            received = await receiver.wait_for(4 + n)
+            waited.append((received[-1].at - committed).total_seconds())
+        assert sorted(waited)[3] < 0.25, waited
 
 
 async def test_a_redirect_is_a_failure_and_is_not_followed(
@@ -216,6 +244,100 @@ async def test_a_redirect_is_a_failure_and_is_not_followed(
         await receiver.wait_for(1)
         await asyncio.sleep(1.0)
     assert len(receiver.received) == 1
+
+
+async def test_receivers_that_give_no_answer_harm_nobody(
+    api: Api, call: str, soon: datetime, settings: Settings, receiver: Receiver, tmp_path: Path, conn: db.Connection
+) -> None:
+    """A closed port, a hang, a name that is none, an address that is not allowed: each a failure of its own, written
+    down, while the healthy receiver of the same batch gets the event once."""
+    hanging = Receiver(behaviour=lambda _request: asyncio.sleep(60))  # type: ignore[arg-type, return-value]
+    urls = [await hanging.start(), f"http://127.0.0.1:{free_port()}/", "http://no-such-name.invalid/"]
+    webhook = await subscribe(api, receiver)
+    for url in urls:
+        (await api.post("/v1/webhooks", {"url": url})).ok(201)
+    refused = (await api.post("/v1/webhooks", {"url": "http://example.com/"})).ok(201)["webhook"]
+    await conn.execute(
+        "update webhooks set url = 'http://10.0.0.1/' where id = $1", decode(Kind.WEBHOOK, refused["id"])
+    )
+
+    async def all_tried() -> bool:
+        return all(attempts >= 1 for _, attempts in (await deliveries(conn, api)).values())
+
+    async with worker(settings, tmp_path) as process:
+        pid = process.pid
+        (await api.book(call, soon + timedelta(hours=16))).ok(201)
+        await receiver.wait_for(1)
+        await eventually(all_tried)
+        assert process.pid == pid
+        assert process.popen.poll() is None
+        found = await deliveries(conn, api)
+    await hanging.stop()
+    assert found.pop(webhook["url"]) == ("delivered", 1)
+    assert {status for status, _ in found.values()} == {"failed"}
+    assert len(found) == 4
+    assert len(receiver.received) == 1
+
+
+async def test_a_slow_receiver_does_not_delay_another(
+    api: Api, soon: datetime, settings: Settings, receiver: Receiver, tmp_path: Path, conn: db.Connection, vault: Vault
+) -> None:
+    """A hundred events wait for a receiver that hangs; another organization's event arrives at once."""
+    slow = Receiver(behaviour=lambda _request: asyncio.sleep(60))  # type: ignore[arg-type, return-value]
+    schedule = await api.always_open()
+    fields = {"schedule_id": schedule["id"], "booking_window_days": None, "duration_minutes": 5}
+    await api.event_type(code="always", **fields)
+    await subscribe(api, slow)
+    other = Api(api.client, (await make_tenant(conn, vault)).api_key)
+    await other.event_type(code="call", booking_window_days=None)
+    await subscribe(other, receiver)
+    await asyncio.gather(*(api.book("always", soon + timedelta(minutes=5 * n)) for n in range(120)))
+    async with worker(settings, tmp_path):
+        await slow.wait_for(20)
+        (await other.book("call", soon + timedelta(hours=9))).ok(201)
+        committed = datetime.now(UTC)
+        (received,) = await receiver.wait_for(1)
+        assert (received.at - committed).total_seconds() < 0.8
+    await slow.stop()
+
+
+async def test_a_deleted_webhook_is_owed_nothing_more(
+    api: Api, call: str, soon: datetime, settings: Settings, receiver: Receiver, tmp_path: Path, conn: db.Connection
+) -> None:
+    """Deleted while an attempt is under way: the attempt's failure does not bring it back."""
+
+    async def slow_failure(_request: web.Request) -> web.Response:
+        await asyncio.sleep(0.7)
+        return web.Response(status=500)
+
+    receiver.behaviour = slow_failure
+    webhook = await subscribe(api, receiver)
+
+    async def settled() -> bool:
+        return (await deliveries(conn, api))[webhook["url"]] == ("exhausted", 1)
+
+    async with worker(settings, tmp_path):
+        (await api.book(call, soon + timedelta(hours=16))).ok(201)
+        await receiver.wait_for(1)
+        assert (await api.call("DELETE", f"/v1/webhooks/{webhook['id']}")).status == 204
+        await eventually(settled)
+    rows = await conn.fetch(
+        "select next_attempt_at from deliveries where webhook_id = $1", decode(Kind.WEBHOOK, webhook["id"])
+    )
+    assert [row["next_attempt_at"] for row in rows] == [None]
+
+
+async def test_a_database_that_says_no_for_a_while_does_not_end_the_worker(
+    api: Api, call: str, soon: datetime, settings: Settings, receiver: Receiver, tmp_path: Path, conn: db.Connection
+) -> None:
+    await subscribe(api, receiver)
+    async with worker(settings, tmp_path):
+        async with conn.transaction():
+            await conn.execute("lock table deliveries in exclusive mode")
+            (await api.book(call, soon + timedelta(hours=16))).ok(201)
+            # longer than the lock timeout of 10 s
+            await asyncio.sleep(11)
+        await receiver.wait_for(1)
 
 
 async def test_gone_means_gone(

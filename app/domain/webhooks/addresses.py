@@ -7,10 +7,10 @@ hands exactly that to the connector; no second look-up happens in between, so re
 import ipaddress
 import socket
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
+from yarl import URL
 
 from app.core.errors import InvalidInput
 
@@ -25,29 +25,28 @@ class AddressRefused(OSError):
     """A receiver's name resolves to an address that we do not send to."""
 
 
-def check_url(url: str, *, development: bool, allowed: Sequence[Network]) -> str:
-    """The URL when a webhook may have it. Raises InvalidInput: https (http only in development), no credentials,
-    and an address written as digits must be a public one."""
+def check_url(url: str, *, development: bool, allowed: Sequence[Network]) -> URL:
+    """The URL when a webhook may have it, parsed as the HTTP client reads it (full-width digits are digits to it).
+
+    Raises InvalidInput: https (http only in development), no credentials, and an address written as digits must be a
+    public one.
+    """
+    readable = url.isprintable() and " " not in url and len(url) <= _LONGEST_URL
     try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname, parts.port
+        parsed = URL(url) if readable else URL()
+        host, scheme = parsed.raw_host, parsed.scheme
+        _ = parsed.port
     except ValueError:
-        raise InvalidInput.of("url", "expected a URL such as https://example.com/hooks") from None
-    if (
-        parts.scheme not in {"http", "https"}
-        or not host
-        or len(url) > _LONGEST_URL
-        or not url.isprintable()
-        or " " in url
-    ):
+        host, scheme, parsed = None, "", URL()
+    if scheme not in {"http", "https"} or not host:
         raise InvalidInput.of("url", "expected a URL such as https://example.com/hooks")
-    if parts.scheme == "http" and not development:
+    if scheme == "http" and not development:
         raise InvalidInput.of("url", "only https is accepted; http is for development")
-    if parts.username is not None or parts.password is not None:
+    if parsed.user is not None or parsed.password is not None:
         raise InvalidInput.of("url", "must not contain a user name or password")
     if not is_allowed_host(host, allowed):
         raise InvalidInput.of("url", "this address is not public; the operator can allow private networks")
-    return url
+    return parsed
 
 
 def is_allowed_host(host: str, allowed: Sequence[Network]) -> bool:

@@ -35,12 +35,15 @@ class Delivery:
     secrets: tuple[str, ...]
     attempts: int
     retry_no: int
+    event_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """status_code is None when there was no answer; error then names why. retry_after: seconds, as it was asked."""
+    """at: when the attempt began. status_code is None when there was no answer; error then names why. retry_after:
+    seconds, as it was asked."""
 
+    at: datetime
     status_code: int | None
     duration_ms: int
     error: str | None
@@ -85,13 +88,14 @@ async def attempt(
 ) -> Outcome:
     """POST once; redirects are not followed, and at most a kilobyte of the answer is kept."""
     if not delivery.secrets:
-        return Outcome(None, 0, "secret_unreadable", None, None)
+        return Outcome(now, None, 0, "secret_unreadable", None, None)
     began = time.perf_counter()
     status, error, excerpt, retry_after = None, None, None, None
     try:
-        check_url(delivery.url, development=development, allowed=allowed)
+        # the checked URL itself is what is connected to: parsing the text twice could give two hosts
+        url = check_url(delivery.url, development=development, allowed=allowed)
         async with session.post(
-            delivery.url,
+            url,
             data=delivery.body,
             headers=signed_headers(delivery, int(now.timestamp())),
             allow_redirects=False,
@@ -107,7 +111,7 @@ async def attempt(
         status, error = None, "timeout"
     except (aiohttp.ClientError, OSError, ValueError) as problem:
         status, error = None, _name(problem)
-    return Outcome(status, round((time.perf_counter() - began) * 1000), error, excerpt or None, retry_after)
+    return Outcome(now, status, round((time.perf_counter() - began) * 1000), error, excerpt or None, retry_after)
 
 
 def _name(problem: BaseException) -> str:

@@ -8,6 +8,7 @@ it up with the same event id.
 import random
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
@@ -32,35 +33,45 @@ async def fan_out(conn: Connection, *, limit: int, now: datetime) -> int:
     return count
 
 
-async def claim(conn: Connection, vault: Vault, *, limit: int, lease: timedelta, now: datetime) -> list[Delivery]:
-    """Up to `limit` due deliveries, oldest first, leased until now + lease."""
-    rows = await conn.fetch(SQL.claim_deliveries, limit, now, now + lease)
+async def claim(
+    conn: Connection,
+    vault: Vault,
+    *,
+    limit: int,
+    per_webhook: int,
+    saturated: Sequence[UUID],
+    lease: timedelta,
+    now: datetime,
+) -> list[Delivery]:
+    """Up to `limit` due deliveries, oldest first, at most `per_webhook` of one webhook and none of the saturated ones,
+    leased until now + lease."""
+    rows = await conn.fetch(SQL.claim_deliveries, limit, now, now + lease, per_webhook, list(saturated))
     return sorted((_delivery(row, vault, now) for row in rows), key=lambda each: each.event_id)
 
 
-async def record(conn: Connection, attempts: Sequence[tuple[Delivery, Outcome]], now: datetime) -> None:
+async def record(conn: Connection, attempts: Sequence[tuple[Delivery, Outcome]]) -> None:
     """Write down a batch of attempts: the log, each delivery's new state, and what it says about its webhook."""
     columns: list[tuple[object, ...]] = []
     for delivery, outcome in attempts:
-        status, due = _verdict(delivery, outcome, now)
+        status, due = _verdict(delivery, outcome)
         columns.append(
             (
                 *(delivery.org_id, delivery.id, delivery.webhook_id, delivery.attempts + 1, delivery.retry_no + 1),
-                *(status, due, outcome.status_code, outcome.duration_ms, outcome.error, outcome.response),
+                *(status, due, outcome.status_code, outcome.duration_ms, outcome.error, outcome.response, outcome.at),
             )
         )
     arrays = [list(values) for values in zip(*columns, strict=True)]
-    await conn.execute(SQL.record_attempts, now, *arrays)
+    await conn.execute(SQL.record_attempts, *arrays)
 
 
-def _verdict(delivery: Delivery, outcome: Outcome, now: datetime) -> tuple[str, datetime | None]:
+def _verdict(delivery: Delivery, outcome: Outcome) -> tuple[str, datetime | None]:
     """(status, next attempt): delivered, failed and to be tried again, or exhausted."""
     if outcome.delivered:
         return "delivered", None
     delay = next_delay(delivery.retry_no + 1, random.random(), outcome.retry_after)  # noqa: S311 -- jitter, no secret
     if delay is None or outcome.status_code == _GONE:
         return "exhausted", None
-    return "failed", now + timedelta(seconds=delay)
+    return "failed", outcome.at + timedelta(milliseconds=outcome.duration_ms, seconds=delay)
 
 
 def _delivery(row: sql.Row, vault: Vault, now: datetime) -> Delivery:
@@ -82,4 +93,5 @@ def _delivery(row: sql.Row, vault: Vault, now: datetime) -> Delivery:
         secrets=secrets,
         attempts=row["attempts"],
         retry_no=row["retry_no"],
+        event_at=row["event_at"],
     )

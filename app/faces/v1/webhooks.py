@@ -29,7 +29,7 @@ async def create(call: Call) -> web.Response:
         webhook, secret = await subscriptions.create_webhook(
             conn,
             call.principal.org_id,
-            url=url,
+            url=str(url),
             events=tuple(dict.fromkeys(given.events)),
             description=given.description,
             active=given.active,
