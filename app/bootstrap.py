@@ -3,6 +3,7 @@
 The one rule: idempotent by e-mail. Whoever runs it twice gets the same organization, and a new key only when asked.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -21,6 +22,8 @@ from app.domain.identity.organizations import (
 )
 from app.domain.identity.passwords import hash_password
 from app.domain.identity.scopes import SCOPES
+
+_EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+", flags=re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,12 @@ async def bootstrap(conn: Connection, wanted: Wanted, vault: Vault, now: datetim
             raise InvalidInput.of("scopes", f"'{scope}' is not a scope; there are {', '.join(SCOPES)}")
     if not is_zone(wanted.timezone):
         raise InvalidInput.of("timezone", f"'{wanted.timezone}' is not an IANA time zone, such as Europe/Berlin")
-    if "@" not in wanted.email.strip("@"):
-        raise InvalidInput.of("email", f"'{wanted.email}' is not an e-mail address")
+    if not _EMAIL.fullmatch(wanted.email) or len(wanted.email) > 254:
+        raise InvalidInput.of("email", f"'{wanted.email[:300]}' is not an e-mail address")
+    if not 1 <= len(wanted.organization.strip()) <= 200 or not wanted.organization.isprintable():
+        raise InvalidInput.of("org", "expected a name of 1 to 200 printable characters")
+    if not wanted.password:
+        raise InvalidInput.of("password", "must not be empty")
     found = await find_user_by_email(conn, wanted.email)
     if found is not None:
         org_id, user = found

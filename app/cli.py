@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from app.bootstrap import Bootstrapped, Wanted, bootstrap
 from app.core import db
 from app.core.errors import SlotwireError
@@ -38,6 +40,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except SlotwireError as error:
         print(f"slotwire: {error.detail}", file=sys.stderr)
         return _MISUSE
+    except asyncpg.PostgresError as error:
+        # its further lines quote values
+        print(f"slotwire: the database refuses: {str(error).splitlines()[0]}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
     return code
@@ -51,10 +57,10 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     up = commands.add_parser("up", help="run everything on this machine, databases included")
-    up.add_argument("--port", type=int, help="port of the web server (default: SLOTWIRE_PORT or 8000)")
+    up.add_argument("--port", type=_port, help="port of the web server (default: SLOTWIRE_PORT or 8000)")
     up.add_argument("--host", help="address to listen on (default: SLOTWIRE_HOST or 127.0.0.1)")
     up.add_argument("--data-dir", type=Path, help="where data is kept (default: SLOTWIRE_DATA_DIR or .slotwire)")
-    up.add_argument("--processes", type=int, default=1, help="web processes, 0 for one per core (default: %(default)s)")
+    up.add_argument("--processes", type=_count, default=1, help="web processes; 0: one per core (default: %(default)s)")
     up.add_argument("--no-demo", action="store_true", help="make no demo organization")
     up.set_defaults(run=_up)
 
@@ -85,8 +91,20 @@ def _parser() -> argparse.ArgumentParser:
 
     doctor = commands.add_parser("doctor", help="check everything an installation stands on")
     doctor.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
-    doctor.set_defaults(run=lambda options: run_doctor(_local_settings(options.data_dir)))
+    doctor.set_defaults(run=_doctor)
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to 65535")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) > 256:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; expected 0 to 256")
+    return int(text)
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -111,6 +129,11 @@ def _migrate(_options: argparse.Namespace) -> int:
         print(f"ran {name}")
     print(f"the database is up to date ({len(applied)} ran)")
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    running = (options.data_dir or _data_dir()) / "run.json"
+    return run_doctor(_local_settings(options.data_dir) if running.exists() else load_settings())
 
 
 def _bootstrap(options: argparse.Namespace) -> int:
@@ -158,12 +181,21 @@ def _needs_database(settings: Settings) -> Settings:
     return settings
 
 
+def _data_dir() -> Path:
+    return Path(os.environ.get("SLOTWIRE_DATA_DIR") or ".slotwire")
+
+
 def _local_settings(data_dir: Path | None) -> Settings:
     """The environment's settings; without SLOTWIRE_DATABASE_URL, those of the `slotwire up` on the directory."""
-    folder = data_dir or Path(os.environ.get("SLOTWIRE_DATA_DIR") or ".slotwire")
+    folder = data_dir or _data_dir()
     running = folder / "run.json"
-    if os.environ.get("SLOTWIRE_DATABASE_URL") or not running.exists():
+    if os.environ.get("SLOTWIRE_DATABASE_URL"):
         return load_settings()
+    if not running.exists():
+        raise ConfigurationError(
+            f"no database: no `slotwire up` runs on {folder}, and SLOTWIRE_DATABASE_URL is not set; "
+            "start `slotwire up`, name its directory with --data-dir, or set the variable"
+        )
     facts = json.loads(running.read_text())
     chosen = {name: facts[name] for name in ("database_url", "redis_url", "base_url", "port") if facts.get(name)}
     keys = folder / "secret_keys"

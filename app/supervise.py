@@ -177,6 +177,10 @@ class Supervisor:
             time.sleep(POLL_SECONDS)
 
 
+# `make` and terminals pass a signal on to a process that has got it already: what comes so soon is no second request.
+ECHO_SECONDS = 0.5
+
+
 class Signals:
     """Within it, SIGINT, SIGTERM and SIGHUP are a request instead of an end, and SIGCHLD wakes `wait`.
 
@@ -193,6 +197,7 @@ class Signals:
         ] = {}
         self._pipe = (-1, -1)
         self._wakeup_before = -1
+        self._asked_at = 0.0
 
     def __enter__(self) -> "Signals":
         self._pipe = os.pipe()
@@ -215,7 +220,11 @@ class Signals:
             os.close(end)
 
     def _request(self, _number: int, _frame: FrameType | None) -> None:
+        moment = time.monotonic()
+        if self.requests and moment - self._asked_at < ECHO_SECONDS:
+            return
         self.requests += 1
+        self._asked_at = moment
         if self.requests > 1:
             self._hurry()
         elif self.interrupt:

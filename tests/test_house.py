@@ -74,9 +74,3 @@ def test_nothing_is_left_for_later() -> None:
     this = Path(__file__)
     found = [name(path) for path in SOURCES if path != this and marks.search(path.read_text())]
     assert found == []
-
-
-def test_the_installed_package_carries_its_sql() -> None:
-    """What `pip install` takes: the three packages, SQL included."""
-    text = (ROOT / "pyproject.toml").read_text()
-    assert 'only-include = ["app", "workers", "sql"]' in text

@@ -26,6 +26,9 @@ AWAY = (
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
+    # a lock or a statement that took too long: the caller may try again
+    asyncpg.LockNotAvailableError,
+    asyncpg.QueryCanceledError,
     TimeoutError,
 )
 

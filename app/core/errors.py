@@ -61,6 +61,11 @@ class Unauthorized(SlotwireError):
     code = "unauthorized"
     title = "A valid credential is needed"
 
+    def __init__(self, detail: str, *, given: bool = True) -> None:
+        super().__init__(detail)
+        # whether there was a credential at all: the challenge names an error only then (RFC 6750, section 3)
+        self.given = given
+
 
 class Forbidden(SlotwireError):
     code = "forbidden"

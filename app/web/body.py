@@ -7,24 +7,31 @@ the offending value is echoed, since values hold attendees' data.
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
+import aiohttp
 import orjson
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from app.core.errors import FieldError, InvalidInput, TooLarge, UnsupportedMediaType
 
 MAXIMUM_BODY_BYTES = 256 * 1024
+_DEEPEST = 64
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
 async def read_body(request: web.Request) -> bytes:
-    """The raw body. Raises TooLarge over 256 KiB, whether or not its length was announced."""
+    """The raw body. Raises TooLarge over 256 KiB, whether or not its length was announced, and UnsupportedMediaType
+    for a packed one: what it unpacks to could be of any size."""
+    if request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        raise UnsupportedMediaType("Send the body as it is, without a Content-Encoding.")
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge:
         raise TooLarge(f"A body may have at most {MAXIMUM_BODY_BYTES // 1024} KiB.") from None
+    except (aiohttp.ClientPayloadError, web.RequestPayloadError, ConnectionError):
+        raise InvalidInput("The body ended before it was complete.", code="invalid_request") from None
 
 
 def parse_json(request: web.Request, raw: bytes) -> Any:
@@ -36,9 +43,9 @@ def parse_json(request: web.Request, raw: bytes) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise InvalidInput("The body is not valid JSON in UTF-8.", code="invalid_request") from None
-    # PostgreSQL's text cannot hold NUL; only a body that has the escape is searched for where it stands
-    if b"\\u0000" in raw:
-        _refuse_nul(value, "")
+    # only a body that could hold one of the two is walked through
+    if b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > _DEEPEST:
+        _inspect(value)
     return value
 
 
@@ -96,18 +103,25 @@ _MESSAGES = {
 
 def _field_error(error: ErrorDetails) -> FieldError:
     kind = error["type"]
-    field = ".".join(str(part) for part in error["loc"])
+    # a rule about several fields says itself which one it means
+    named = (error["ctx"]["field"],) if "field" in error.get("ctx", {}) else ()
+    field = ".".join(str(part) for part in (*error["loc"], *named))
     message = _MESSAGES.get(kind) or str(error["msg"]).removeprefix("Value error, ")
     return FieldError(field, _CODES.get(kind, kind), message)
 
 
-def _refuse_nul(value: Any, path: str) -> None:
-    if isinstance(value, str) and "\0" in value:
-        raise InvalidInput.of(path or "body", "must not contain NUL characters", "nul_character")
-    if isinstance(value, dict):
-        for name, member in value.items():
-            _refuse_nul(name, path)
-            _refuse_nul(member, f"{path}.{name}".lstrip("."))
-    elif isinstance(value, list):
-        for number, member in enumerate(value):
-            _refuse_nul(member, f"{path}.{number}".lstrip("."))
+def _inspect(body: Any) -> None:
+    """Raises InvalidInput for NUL characters, which PostgreSQL's text cannot hold, and for nesting that is deeper than
+    anybody means. A loop and not a recursion, since depth is what it guards against."""
+    waiting: list[tuple[Any, str, int]] = [(body, "", 0)]
+    while waiting:
+        value, path, depth = waiting.pop()
+        if depth > _DEEPEST:
+            raise InvalidInput(f"The body is nested deeper than {_DEEPEST} levels.", code="invalid_request")
+        if isinstance(value, str) and "\0" in value:
+            raise InvalidInput.of(path or "body", "must not contain NUL characters", "nul_character")
+        if isinstance(value, dict):
+            waiting += [(name, path, depth) for name in value]
+            waiting += [(member, f"{path}.{name}".lstrip("."), depth + 1) for name, member in value.items()]
+        elif isinstance(value, list):
+            waiting += [(member, f"{path}.{number}".lstrip("."), depth + 1) for number, member in enumerate(value)]

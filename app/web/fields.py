@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from app.core.ids import Kind, decode
 from app.core.times import is_zone, parse_instant
@@ -50,21 +51,25 @@ def _email(value: str) -> str:
     return value
 
 
-def _date(value: Any) -> Any:
-    if isinstance(value, date):
-        return value
+def parse_day(value: Any) -> date:
+    """A date as `2026-12-24`. Raises ValueError for every other way to write one."""
     if not isinstance(value, str) or not _DATE.fullmatch(value):
-        _refuse("expected a date such as 2026-12-24")
+        raise ValueError("expected a date such as 2026-12-24")
     try:
         return date.fromisoformat(value)
     except ValueError:
-        return _refuse("there is no such day in the calendar")
+        raise ValueError("there is no such day in the calendar") from None
 
 
 def _wall_time(value: str) -> str:
     if not _WALL_TIME.fullmatch(value):
         _refuse("expected a time of day from 00:00 to 24:00, such as 09:00")
     return value
+
+
+def refusal(field: str, message: str, code: str = "invalid_value") -> PydanticCustomError:
+    """For rules about several fields of a model: raise it, and the answer names the field."""
+    return PydanticCustomError(code, "{message}", {"field": field, "message": message})
 
 
 def _refuse(message: str) -> Any:
@@ -84,13 +89,12 @@ def _id_of(kind: Kind) -> BeforeValidator:
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 ZoneName = Annotated[str, StringConstraints(max_length=64), AfterValidator(_zone)]
 Email = Annotated[str, StringConstraints(min_length=3, max_length=254), AfterValidator(_email)]
-Day = Annotated[date, BeforeValidator(_date)]
+Day = Annotated[date, BeforeValidator(parse_day)]
 WallTime = Annotated[str, AfterValidator(_wall_time)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(max_length=5000)]
 Phone = Annotated[str, StringConstraints(min_length=3, max_length=50)]
 Handle = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 
-EventTypeId = Annotated[UUID, _id_of(Kind.EVENT_TYPE)]
 UserId = Annotated[UUID, _id_of(Kind.USER)]
 ScheduleId = Annotated[UUID, _id_of(Kind.SCHEDULE)]

@@ -6,12 +6,13 @@ The one rule: no request leaves without an answer that a program can read, and n
 import re
 import time
 
+import asyncpg
 from aiohttp import web
 from aiohttp.typedefs import Handler
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app.core.db import AWAY
-from app.core.errors import InvalidInput, MethodNotAllowed, NotFound, SlotwireError, TooLarge, Unavailable
+from app.core.errors import Conflict, InvalidInput, MethodNotAllowed, NotFound, SlotwireError, TooLarge, Unavailable
 from app.core.ids import new_id
 from app.core.logs import logger
 from app.core.metrics import REQUEST_SECONDS, REQUESTS
@@ -42,7 +43,14 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
         found: SlotwireError = error
     except web.HTTPException as error:
         found = _from_aiohttp(error)
+    except asyncpg.ForeignKeyViolationError:
+        found = Conflict("Something that this refers to was removed meanwhile, or is still in use. Look again.")
     except AWAY as error:
+        if isinstance(error, ValueError):
+            # the driver's complaint about an argument of ours is no outage
+            _log.exception("unexpected")
+            found = Unexpected("This is a fault of ours. The log has more, under the request_id.")
+            return problem(found, request_id=request_id, path=request.path)
         _log.warning("database_away", error=type(error).__name__)
         found = Unavailable("The database is away or overloaded; try again in a moment.")
     except Exception:  # noqa: BLE001 -- the last resort: logged whole, answered as a problem

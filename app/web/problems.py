@@ -48,7 +48,8 @@ def problem(error: errors.SlotwireError, *, request_id: str, path: str) -> web.R
         members["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in error.errors]
     response = web.Response(body=orjson.dumps(members), status=status, content_type=CONTENT_TYPE)
     if isinstance(error, errors.Unauthorized):
-        response.headers["WWW-Authenticate"] = 'Bearer realm="slotwire", error="invalid_token"'
+        because = ', error="invalid_token"' if error.given else ""
+        response.headers["WWW-Authenticate"] = f'Bearer realm="slotwire"{because}'
     elif isinstance(error, errors.InsufficientScope):
         response.headers["WWW-Authenticate"] = 'Bearer realm="slotwire", error="insufficient_scope"'
     elif isinstance(error, errors.MethodNotAllowed):

@@ -78,7 +78,7 @@ def _bearer(request: web.Request) -> str:
     """Raises Unauthorized. A key in the query string is not looked for: query strings end up in logs."""
     scheme, _, key = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
-        raise Unauthorized("Send an API key as 'Authorization: Bearer slw_live_…'.")
+        raise Unauthorized("Send an API key as 'Authorization: Bearer slw_live_…'.", given=False)
     return key.strip()
 
 
@@ -89,7 +89,8 @@ def _with_etag(request: web.Request, response: web.Response) -> web.Response:
         return response
     tag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     seen = request.headers.get(hdrs.IF_NONE_MATCH)
-    if seen is not None and (seen.strip() == "*" or tag in {each.strip() for each in seen.split(",")}):
+    known = {"W/" + each.strip().removeprefix("W/") for each in (seen or "").split(",")}
+    if seen is not None and (seen.strip() == "*" or tag in known):
         response = web.Response(status=304)
     response.headers[hdrs.ETAG] = tag
     response.headers[hdrs.CACHE_CONTROL] = "private, no-cache"

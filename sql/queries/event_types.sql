@@ -33,7 +33,7 @@ where org_id = $1 and id = $2;
 select id from event_types where org_id = $1 and id = $2 for no key update;
 
 -- name: archive_event_type
-update event_types set archived_at = $3, updated_at = $3, active = false, config_version = config_version + 1
+update event_types set archived_at = $3, updated_at = $3, active = false, schedule_id = null, config_version = config_version + 1
 where org_id = $1 and id = $2;
 
 -- name: get_event_type

@@ -4,6 +4,7 @@ select k.org_id, k.id, k.name, k.user_id, k.scopes, o.name as org_name, o.secret
        coalesce(k.last_used_at < $2::timestamptz - interval '1 minute', true) as stale
 from api_keys k
 join organizations o on o.id = k.org_id
+join users u on u.org_id = k.org_id and u.id = k.user_id and u.disabled_at is null
 where k.key_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2);
 
 -- name: insert_key
@@ -12,7 +13,7 @@ values ($1, $2, $3, $4, $5, $6, $7, $3, $8);
 
 -- name: touch_key
 update api_keys set last_used_at = $3
-where org_id = $1 and id = $2;
+where org_id = $1 and id = $2 and (last_used_at is null or last_used_at < $3::timestamptz - interval '1 minute');
 
 -- name: insert_organization
 insert into organizations (id, name, secret_sealed, created_at, updated_at) values ($1, $2, $3, $4, $4);

@@ -55,6 +55,10 @@ async def test_bootstrap_is_idempotent_by_email_and_its_key_works(settings: Sett
         (["--timezone", "Mars/Olympus"], "IANA"),
         (["--scopes", "everything"], "not a scope"),
         (["--email", "nobody"], "e-mail"),
+        (["--email", "a@" + "b" * 400], "e-mail"),
+        (["--org", ""], "org"),
+        (["--org", "x" * 201], "org"),
+        (["--password", ""], "password"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(settings: Settings, arguments: list[str], said: str) -> None:
@@ -71,6 +75,22 @@ def test_a_taken_username_is_told(settings: Settings) -> None:
     done = slotwire(settings, *base, "--username", "the-same")
     assert done.returncode == 2
     assert "taken" in done.stderr
+
+
+def test_nothing_running_is_told(settings: Settings, tmp_path: Path) -> None:
+    arguments = ["--org", "X", "--email", "x@acme.example", "--password", "p", "--data-dir", str(tmp_path)]
+    done = slotwire(settings, "bootstrap", *arguments, SLOTWIRE_DATABASE_URL="", SLOTWIRE_ENV="production")
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "no `slotwire up` runs on" in line
+
+
+@pytest.mark.parametrize("arguments", [["--port", "99999"], ["--port", "http"], ["--processes", "-3"]])
+def test_numbers_out_of_bounds_are_usage_errors(settings: Settings, arguments: list[str]) -> None:
+    done = slotwire(settings, "up", *arguments)
+    assert done.returncode == 2
+    assert "error: argument" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_migrate_says_what_it_did(settings: Settings) -> None:

@@ -1,5 +1,8 @@
 """Whatever is wrong with what comes in is a 4xx problem document that says what, and nothing is written."""
 
+import asyncio
+import gzip
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -7,7 +10,7 @@ from typing import Any
 import pytest
 
 from app.core import db
-from tests.support import Answer, Api, booking_body
+from tests.support import Answer, Api, Tenant, booking_body
 
 
 def is_problem(answer: Answer, status: int, code: str) -> Any:
@@ -70,16 +73,12 @@ WRONG_BODIES = {
     "attendee as a list": (changed("attendee", []), "validation_failed", "attendee"),
     "attendee null": (changed("attendee", None), "validation_failed", "attendee"),
     "metadata as a list": (changed("metadata", []), "validation_failed", "metadata"),
-    "event type id of another kind": (
-        lambda body: body.update(event_type=None, event_type_id="bkg_01h2xcejqtf2nbrexx3vqjhp41"),
-        "validation_failed",
-        "event_type_id",
+    "event type id as a number": (
+        lambda body: body.update(event_type=None, event_type_id=101), "validation_failed", "event_type_id",
     ),
-    "malformed event type id": (
-        lambda body: body.update(event_type=None, event_type_id="evt_0"),
-        "validation_failed",
-        "event_type_id",
-    ),
+    "no event type": (without("event_type"), "missing_field", "event_type_id"),
+    "two event types": (changed("event_type_id", "evt_x"), "validation_failed", "event_type"),
+    "no zone": (without("attendee.timezone"), "missing_field", "attendee.timezone"),
     "duration as text": (changed("duration", "30"), "validation_failed", "duration"),
     "duration below zero": (changed("duration", -30), "validation_failed", "duration"),
 }  # fmt: skip
@@ -105,23 +104,60 @@ async def test_a_wrong_booking_names_its_field_and_writes_nothing(
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"{", b"[]", b'"text"', b"null", b"\xff\xfe", b'{"a": 1,}', b"NaN", b"[" * 5000, b'{"x": "\\ud800"}'],
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'"text"',
+        b"null",
+        b"\xff\xfe",
+        b'{"a": 1,}',
+        b"NaN",
+        b"[" * 5000,
+        b'{"x": "\\ud800"}',
+        b'{"custom_fields": ' + b'{"a":' * 300 + b"1" + b"}" * 301,
+        b"[" * 1000 + b'"\\u0000"' + b"]" * 1000,
+    ],
 )
 async def test_what_is_no_json_object_is_refused(api: Api, raw: bytes) -> None:
     is_problem(await api.post("/v1/bookings", raw), 400, "invalid_request")
 
 
-async def test_neither_or_both_names_of_the_event_type(api: Api, call: str, soon: datetime) -> None:
-    body = booking_body(call, soon + timedelta(hours=9))
-    del body["event_type"]
-    is_problem(await api.post("/v1/bookings", body), 400, "validation_failed")
+@pytest.mark.parametrize("depth", [63, 64, 252, 300, 1000])
+async def test_deep_bodies_are_booked_or_refused(api: Api, call: str, soon: datetime, depth: int) -> None:
+    """On an open slot, with a key and without: what the parser reads, the writer must be able to write."""
+    nested = b'{"a":' * depth + b"1" + b"}" * depth
+    for hour, headers in [(9, {}), (10, {"Idempotency_Key": "deep"})]:
+        body = json.dumps(booking_body(call, soon + timedelta(hours=hour), metadata="HERE")).encode()
+        answer = await api.post("/v1/bookings", body.replace(b'"HERE"', nested), **headers)
+        assert answer.status == (201 if depth < 64 else 400), answer.raw
+
+
+@pytest.mark.parametrize("packed", [b"{}", gzip.compress(b"{}"), gzip.compress(b'{"a": 1}' * 100)[:-6]])
+async def test_packed_bodies_are_refused(api: Api, packed: bytes) -> None:
+    answer = await api.post("/v1/bookings", packed, Content_Encoding="gzip")
+    is_problem(answer, 415, "unsupported_media_type")
+
+
+async def test_a_caller_who_leaves_in_the_middle_is_no_outage(api: Api, tenant: Tenant) -> None:
+    """Nothing but a client's own mistake: no 503 is counted, and the next request is served."""
+    _, writer = await asyncio.open_connection(api.client.host, api.client.port)
+    lines = ["POST /v1/bookings HTTP/1.1", "Host: x", f"Authorization: Bearer {tenant.api_key}", "Content-Length: 100"]
+    writer.write("\r\n".join([*lines, "", "{"]).encode())
+    await writer.drain()
+    writer.close()
+    await asyncio.sleep(0.2)
+    metrics = (await api.call("GET", "/metrics", Authorization="")).raw.decode()
+    assert 'route="/v1/bookings",status="503"' not in metrics
 
 
 async def test_unknown_event_types_are_404(api: Api, soon: datetime) -> None:
     is_problem(await api.book("nowhere", soon), 404, "event_type_not_found")
-    body = booking_body("x", soon, event_type_id="evt_01h2xcejqtf2nbrexx3vqjhp41")
-    del body["event_type"]
-    is_problem(await api.post("/v1/bookings", body), 404, "event_type_not_found")
+    # a malformed id and one of another kind as well (seed 001 shows "evt_01abc")
+    for wrong in ["evt_01h2xcejqtf2nbrexx3vqjhp41", "evt_01abc", "bkg_01h2xcejqtf2nbrexx3vqjhp41", "call"]:
+        body = booking_body("x", soon, event_type_id=wrong)
+        del body["event_type"]
+        is_problem(await api.post("/v1/bookings", body), 404, "event_type_not_found")
 
 
 @pytest.mark.parametrize(
@@ -186,6 +222,12 @@ WRONG_SLOTS = {
         "host_id",
     ),
     "a year too far": ("event_type=call&start=9999-12-31&end=9999-12-31", "validation_failed", "start"),
+    "a week": ("event_type=call&start=2030-W48-1&end=2030-12-31", "validation_failed", "start"),
+    "a plus unescaped": (
+        "event_type=call&start=2030-01-01T00:00:00+01:00&end=2030-01-02",
+        "validation_failed",
+        "start",
+    ),
 }
 
 
@@ -209,6 +251,11 @@ WRONG_EVENT_TYPES = {
     "unknown question type": ({"title": "x", "questions": [{"label": "a", "type": "magic"}]}, "questions.0.type"),
     "huge number": ({"title": "x", "minimum_notice_minutes": 10**30}, "minimum_notice_minutes"),
     "active as text": ({"title": "x", "active": "yes"}, "active"),
+    "a duration twice": ({"title": "x", "durations": [30, 30]}, "durations"),
+    "a usual duration that is not offered": (
+        {"title": "x", "durations": [30], "duration_minutes": 60},
+        "duration_minutes",
+    ),
 }
 
 
@@ -226,7 +273,9 @@ WRONG_SCHEDULES: dict[str, tuple[dict[str, Any], str]] = {
     "unknown zone": ({"timezone": "Mars/Olympus"}, "timezone"),
     "unknown day": ({"weekly": [{**WEEKLY, "day": "XX"}]}, "weekly.0.day"),
     "25 o'clock": ({"weekly": [{**WEEKLY, "end": "25:00"}]}, "weekly.0.end"),
-    "backwards": ({"weekly": [{**WEEKLY, "end": "08:00"}]}, "weekly.0"),
+    "backwards": ({"weekly": [{**WEEKLY, "end": "08:00"}]}, "weekly.0.end"),
+    "ends before it begins": ({"valid_from": "2026-02-01", "valid_until": "2026-01-01"}, "valid_until"),
+    "one day twice": ({"overrides": [{"date": "2026-02-01", "windows": []}] * 2}, "overrides"),
     "no day": ({"overrides": [{"date": "2026-02-30", "windows": []}]}, "overrides.0.date"),
     "day with time": ({"overrides": [{"date": "2026-02-03T00:00", "windows": []}]}, "overrides.0.date"),
     "a stranger's": ({"owner": {"user_id": "usr_01h2xcejqtf2nbrexx3vqjhp41"}}, "owner.user_id"),

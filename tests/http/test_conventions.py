@@ -60,6 +60,7 @@ async def test_without_a_credential_every_route_is_401(api: Api, route: Route) -
         assert answer.headers["WWW-Authenticate"].startswith("Bearer")
     answer = await api.call(route.method, filled(route, {}), Authorization="Basic abc")
     assert answer.status == 401
+    assert "error=" not in answer.headers["WWW-Authenticate"], "no error in a challenge to nothing (RFC 6750)"
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,7 @@ async def test_a_revoked_and_an_expired_key_stop_at_once(api: Api, conn: db.Conn
     ended = {
         "revoked": "update api_keys set revoked_at = now() where org_id = $1",
         "expired": "update api_keys set expires_at = now() where org_id = $1",
+        "whose person left": "update users set disabled_at = now() where org_id = $1",
     }
     for statement in ended.values():
         other = await make_tenant(conn, vault)
@@ -149,6 +151,8 @@ async def test_etags_spare_the_body(api: Api) -> None:
     assert first.headers["ETag"].startswith('W/"')
     same = await api.get("/v1/event-types", If_None_Match=first.headers["ETag"])
     assert (same.status, same.raw) == (304, b"")
+    strong = await api.get("/v1/event-types", If_None_Match=first.headers["ETag"].removeprefix("W/"))
+    assert strong.status == 304, "the comparison is a weak one"
     await api.event_type()
     changed = await api.get("/v1/event-types", If_None_Match=first.headers["ETag"])
     assert changed.status == 200

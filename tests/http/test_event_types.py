@@ -1,5 +1,6 @@
 """Event types and schedules over HTTP: defaults as the contract shows them, merging patches, archives."""
 
+import asyncio
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -82,6 +83,33 @@ async def test_an_inactive_event_type_offers_and_books_nothing(api: Api, soon: d
     assert (await api.book("off", soon + timedelta(hours=9))).ok(409)["code"] == "slot_unavailable"
 
 
+async def test_patches_at_once_never_break_a_rule(api: Api) -> None:
+    """Each sees the outcome of the one before: the usual duration stays one that is offered, and nobody gets a 500."""
+    code = (await api.event_type(durations=[30, 60]))["code"]
+    patches = [{"duration_minutes": 45}, {"durations": [30]}, {"duration_minutes": 30}, {"durations": [60, 90]}] * 10
+    answers = await asyncio.gather(*(api.call("PATCH", f"/v1/event-types/{code}", patch) for patch in patches))
+    assert {answer.status for answer in answers} == {200}
+    shown = (await api.get(f"/v1/event-types/{code}")).ok()["event_type"]
+    assert shown["duration_minutes"] in shown["durations"]
+
+
+async def test_one_title_many_times_at_once(api: Api) -> None:
+    answers = await asyncio.gather(*(api.post("/v1/event-types", {"title": "Same title"}) for _ in range(12)))
+    assert {answer.status for answer in answers} == {201}
+    assert len({answer.json["event_type"]["slug"] for answer in answers}) == 12
+
+
+async def test_what_is_shown_is_accepted(api: Api) -> None:
+    """Writes take the same names as reads."""
+    shown = await api.event_type(title="One", description="x")
+    own = {"id", "created_at", "updated_at", "booking_url", "code", "slug"}
+    again = {name: value for name, value in shown.items() if name not in own}
+    copy = (await api.post("/v1/event-types", again)).ok(201)["event_type"]
+    assert {name: value for name, value in copy.items() if name not in own} == again
+    patched = (await api.call("PATCH", f"/v1/event-types/{copy['code']}", again)).ok()["event_type"]
+    assert {name: value for name, value in patched.items() if name not in own} == again
+
+
 async def test_schedules(api: Api) -> None:
     me = (await api.get("/v1/users/me")).ok()["user"]["id"]
     body = {
@@ -115,8 +143,10 @@ async def test_there_is_always_one_default_schedule(api: Api) -> None:
 
 async def test_a_schedule_in_use_is_not_deleted(api: Api) -> None:
     schedule = await api.always_open()
-    await api.event_type(schedule_id=schedule["id"])
+    event_type = await api.event_type(schedule_id=schedule["id"])
     assert (await api.call("DELETE", f"/v1/schedules/{schedule['id']}")).ok(409)["code"] == "conflict"
+    await api.call("DELETE", f"/v1/event-types/{event_type['code']}")
+    assert (await api.call("DELETE", f"/v1/schedules/{schedule['id']}")).status == 204, "archived ones do not count"
 
 
 async def test_a_webhooks_secret_is_shown_once(api: Api) -> None:

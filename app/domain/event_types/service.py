@@ -24,6 +24,7 @@ from app.domain.event_types.models import EventType, EventTypeFields, HostRef
 SQL = sql.load("event_types")
 
 _COLUMNS = tuple(name for name in EventTypeFields.__dataclass_fields__ if name != "hosts")
+_SLUG_TRIES = 50
 _CODE_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 _TAKEN = {
     "event_types_code": "code",
@@ -45,14 +46,13 @@ async def create_event_type(conn: Connection, org_id: UUID, fields: EventTypeFie
     """
     event_type_id = new_id()
     await _check_references(conn, org_id, fields)
-    owner, longest = fields.hosts[0].user_id, max(fields.durations_minutes)
-    if not fields.slug:
-        fields = dataclasses.replace(fields, slug=await _free_slug(conn, org_id, owner, fields.title))
-    values = [getattr(fields, name) for name in _COLUMNS]
-    try:
-        await conn.execute(SQL.insert_event_type, org_id, event_type_id, owner, longest, now, *values)
-    except asyncpg.UniqueViolationError as error:
-        raise _taken(error, fields) from None
+    if fields.slug:
+        try:
+            await _insert(conn, org_id, event_type_id, fields, now)
+        except asyncpg.UniqueViolationError as error:
+            raise _taken(error, fields) from None
+    else:
+        await _insert_with_free_slug(conn, org_id, event_type_id, fields, now)
     await _set_hosts(conn, org_id, event_type_id, fields.hosts)
     return await get_event_type(conn, org_id, event_type_id)
 
@@ -79,6 +79,7 @@ async def update_event_type(
     # the row first: two edits at once must not each overwrite what the other one set
     await conn.fetchval(SQL.lock_event_type, org_id, found.id)
     before = await get_event_type(conn, org_id, found.id)
+    changes = {**changes, **_durations(before, changes)}
     merged = EventTypeFields(
         **{name: changes.get(name, getattr(before, name)) for name in EventTypeFields.__dataclass_fields__}
     )
@@ -99,12 +100,50 @@ async def archive_event_type(conn: Connection, org_id: UUID, handle: UUID | str,
     await conn.execute(SQL.archive_event_type, org_id, event_type.id, now)
 
 
+async def _insert(conn: Connection, org_id: UUID, event_type_id: UUID, fields: EventTypeFields, now: datetime) -> None:
+    values = [getattr(fields, name) for name in _COLUMNS]
+    owner, longest = fields.hosts[0].user_id, max(fields.durations_minutes)
+    await conn.execute(SQL.insert_event_type, org_id, event_type_id, owner, longest, now, *values)
+
+
+async def _insert_with_free_slug(
+    conn: Connection, org_id: UUID, event_type_id: UUID, fields: EventTypeFields, now: datetime
+) -> None:
+    """Nobody asked for this slug, so nobody is told that it is taken: whoever is slower takes the next one."""
+    for _ in range(_SLUG_TRIES):
+        slug = await _free_slug(conn, org_id, fields.hosts[0].user_id, fields.title)
+        named = dataclasses.replace(fields, slug=slug)
+        try:
+            async with conn.transaction():
+                return await _insert(conn, org_id, event_type_id, named, now)
+        except asyncpg.UniqueViolationError as error:
+            if _TAKEN.get(error.constraint_name or "") != "slug":
+                raise _taken(error, named) from None
+    raise Conflict("Too many event types of this title are being made at once; try again, or name a slug.")
+
+
 async def _free_slug(conn: Connection, org_id: UUID, owner: UUID, title: str) -> str:
     """`Intro call` becomes `intro-call`, or `intro-call-2` where that is taken."""
     wanted = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:50].strip("-") or "meeting"
     taken = {row["slug"] for row in await conn.fetch(SQL.list_slugs, org_id, owner)}
     candidates = itertools.chain([wanted], (f"{wanted}-{number}" for number in itertools.count(2)))
     return next(slug for slug in candidates if slug not in taken)
+
+
+def _durations(before: EventType, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The usual duration is always one of those on offer, whichever of the two a patch names."""
+    offered, usual = changes.get("durations_minutes"), changes.get("duration_minutes")
+    if offered:
+        kept = before.duration_minutes if before.duration_minutes in offered else offered[0]
+        usual = usual or kept
+        if usual not in offered:
+            raise InvalidInput.of("duration_minutes", "must be one of durations")
+        return {"duration_minutes": usual}
+    if usual is None or usual in before.durations_minutes:
+        return {}
+    return {
+        "durations_minutes": [usual if each == before.duration_minutes else each for each in before.durations_minutes]
+    }
 
 
 async def _check_references(conn: Connection, org_id: UUID, fields: EventTypeFields) -> None:

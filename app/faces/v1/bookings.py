@@ -53,10 +53,12 @@ async def create(call: Call) -> web.Response:
 
     async def make(conn: Connection) -> dict[str, Any]:
         booking = await create_booking(conn, call.principal, wanted, _actor(call), call.now)
-        BOOKINGS.labels(booking.status.value).inc()
         return _envelope(call, booking)
 
-    return await idempotency.create(call, make, one_statement=True)
+    response = await idempotency.create(call, make, one_statement=True)
+    if response.status == 201:
+        BOOKINGS.inc()
+    return response
 
 
 async def read(call: Call) -> web.Response:

@@ -16,6 +16,10 @@ from app.web.call import Call, json_response
 from app.web.paging import cursor_id, pagination
 
 _DEFAULT_MINUTES = 30
+# accepted with the only value that they can have
+_FIXED = frozenset(
+    {"max_bookings", "seats", "requires_confirmation", "assignment", "routing_rules", "services", "waitlist"}
+)
 
 
 def _envelope(call: Call, event_type: EventType) -> dict[str, Any]:
@@ -96,15 +100,10 @@ async def list_all(call: Call) -> web.Response:
 async def update(call: Call) -> web.Response:
     given = call.body(EventTypePatch)
     changes = _changes(given)
-
-    async def work(conn: Connection) -> EventType:
-        org_id, handle = call.principal.org_id, _handle(call)
-        if "duration_minutes" in changes or "durations_minutes" in changes:
-            before = await service.get_event_type(conn, org_id, handle)
-            changes.update(_durations(before, given))
-        return await service.update_event_type(conn, org_id, handle, changes, call.now)
-
-    return json_response(_envelope(call, await call.write(work)))
+    event_type = await call.write(
+        lambda conn: service.update_event_type(conn, call.principal.org_id, _handle(call), changes, call.now)
+    )
+    return json_response(_envelope(call, event_type))
 
 
 async def archive(call: Call) -> web.Response:
@@ -119,7 +118,8 @@ def _changes(given: EventTypePatch) -> dict[str, Any]:
         value = getattr(given, name)
         if value is None and name in {"slug", "code", "duration_minutes", "durations", "hosts"}:
             raise InvalidInput.of(name, "must not be null")
-        changes[{"durations": "durations_minutes"}.get(name, name)] = value
+        if name not in _FIXED:
+            changes[{"durations": "durations_minutes"}.get(name, name)] = value
     if "hosts" in changes:
         changes["hosts"] = _hosts(changes["hosts"])
     if "questions" in changes:
@@ -127,15 +127,3 @@ def _changes(given: EventTypePatch) -> dict[str, Any]:
     if changes.get("location") is not None:
         changes["location"] = changes["location"].model_dump()
     return changes
-
-
-def _durations(before: EventType, given: EventTypePatch) -> dict[str, Any]:
-    """The usual duration is always one of those on offer, whichever of the two a patch names."""
-    if given.durations:
-        kept = before.duration_minutes if before.duration_minutes in given.durations else given.durations[0]
-        return {"durations_minutes": given.durations, "duration_minutes": given.duration_minutes or kept}
-    usual = given.duration_minutes or before.duration_minutes
-    if usual in before.durations_minutes:
-        return {"duration_minutes": usual}
-    offered = [usual if each == before.duration_minutes else each for each in before.durations_minutes]
-    return {"duration_minutes": usual, "durations_minutes": offered}

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
-from app.core.ids import Kind, encode
+from app.core.ids import Kind, decode, encode
 from app.core.times import iso
 from app.domain.availability.schedules import Schedule
 from app.domain.event_types.models import EventType
@@ -14,7 +14,6 @@ from app.domain.webhooks.subscriptions import DEFAULT_EVENTS, Webhook
 from app.web.fields import (
     Day,
     Email,
-    EventTypeId,
     Handle,
     Instant,
     Name,
@@ -26,11 +25,13 @@ from app.web.fields import (
     WallTime,
     WireModel,
     ZoneName,
+    refusal,
 )
 
 Minutes = Annotated[int, Field(ge=1, le=1440)]
 BufferMinutes = Annotated[int, Field(ge=0, le=1440)]
 Slug = Handle
+Reference = Annotated[str, StringConstraints(max_length=100)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 QuestionId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
 
@@ -47,7 +48,7 @@ class AttendeeIn(WireModel):
     name: Name
     email: Email
     phone: Phone | None = None
-    timezone: ZoneName = "UTC"
+    timezone: ZoneName
 
 
 class AnswerIn(WireModel):
@@ -63,8 +64,8 @@ class GuestIn(WireModel):
 class BookingIn(WireModel):
     """Seed 001's body, with the event type by id or by code."""
 
-    event_type_id: EventTypeId | None = None
-    event_type: Code | None = None
+    event_type_id: Reference | None = None
+    event_type: Reference | None = None
     requested_time: Instant
     attendee: AttendeeIn
     custom_fields: dict[str, Any] = Field(default_factory=dict)
@@ -77,13 +78,17 @@ class BookingIn(WireModel):
 
     @model_validator(mode="after")
     def _names_one_event_type(self) -> "BookingIn":
-        if (self.event_type_id is None) == (self.event_type is None):
-            raise ValueError("give either event_type_id or event_type")
+        if self.event_type_id is None and self.event_type is None:
+            raise refusal("event_type_id", "is required, or event_type with the code", "missing")
+        if self.event_type_id is not None and self.event_type is not None:
+            raise refusal("event_type", "give either event_type_id or event_type")
         return self
 
     @property
     def named_event_type(self) -> UUID | str:
-        return self.event_type_id or self.event_type or ""
+        """The id, or the code. A text that is neither finds nothing, like any other unknown one."""
+        text = self.event_type_id or self.event_type or ""
+        return decode(Kind.EVENT_TYPE, text) or ("" if self.event_type_id else text)
 
 
 class CancelIn(WireModel):
@@ -126,6 +131,12 @@ class LocationIn(WireModel):
     value: Annotated[str, StringConstraints(max_length=1000)] | None = None
 
 
+class NoCaps(WireModel):
+    day: None = None
+    week: None = None
+    month: None = None
+
+
 class EventTypeIn(WireModel):
     """The fields of an event type that this version acts on. A patch takes the same ones, all optional."""
 
@@ -149,18 +160,26 @@ class EventTypeIn(WireModel):
         default_factory=lambda: [1440], max_length=10
     )
     active: bool = True
+    # shown with these values by every event type, and so accepted with them
+    max_bookings: NoCaps | None = None
+    seats: Literal[1] = 1
+    requires_confirmation: Literal[False] = False
+    assignment: Literal["fixed"] = "fixed"
+    routing_rules: list[Any] = Field(default_factory=list, max_length=0)
+    services: list[Any] = Field(default_factory=list, max_length=0)
+    waitlist: Literal[False] = False
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "EventTypeIn":
         if self.durations and len(set(self.durations)) != len(self.durations):
-            raise ValueError("durations: each one once")
+            raise refusal("durations", "each one once")
         if self.durations and self.duration_minutes and self.duration_minutes not in self.durations:
-            raise ValueError("duration_minutes must be one of durations")
+            raise refusal("duration_minutes", "must be one of durations")
         if self.hosts and len({host.user_id for host in self.hosts}) != len(self.hosts):
-            raise ValueError("hosts: each person once")
+            raise refusal("hosts", "each person once")
         named = [question.id for question in self.questions if question.id]
         if len(set(named)) != len(named):
-            raise ValueError("questions: each id once")
+            raise refusal("questions", "each id once")
         return self
 
 
@@ -219,7 +238,7 @@ class WindowIn(WireModel):
     @model_validator(mode="after")
     def _goes_forward(self) -> "WindowIn":
         if self.end <= self.start:
-            raise ValueError("end must come after start; over midnight takes two windows, to 24:00 and from 00:00")
+            raise refusal("end", "must come after start; over midnight takes two windows, to 24:00 and from 00:00")
         return self
 
 
@@ -249,9 +268,9 @@ class ScheduleIn(WireModel):
     @model_validator(mode="after")
     def _is_a_period(self) -> "ScheduleIn":
         if self.valid_from and self.valid_until and self.valid_until < self.valid_from:
-            raise ValueError("valid_until must not lie before valid_from")
+            raise refusal("valid_until", "must not lie before valid_from")
         if len({override.date for override in self.overrides}) != len(self.overrides):
-            raise ValueError("overrides: each date once")
+            raise refusal("overrides", "each date once")
         return self
 
 

@@ -13,6 +13,7 @@ from app.domain.availability.service import DAY, MAXIMUM_RANGE_DAYS, OpenSlots, 
 from app.domain.availability.windows import day_start, local_date
 from app.faces.v1.shapes import SlotsQuery
 from app.web.call import Call, json_response
+from app.web.fields import parse_day
 
 Bound = date | datetime
 """A local date, or an instant (which is a date too, to Python: ask for datetime first)."""
@@ -46,10 +47,11 @@ async def list_slots(call: Call) -> web.Response:
 def _bound(name: str, text: str) -> Bound:
     """A date or an instant. Raises InvalidInput."""
     try:
-        value: Bound = date.fromisoformat(text) if len(text) == len("2026-05-01") else parse_instant(text)
-    except ValueError as error:
-        wanted = "a date such as 2026-05-01, or a time with its offset such as 2026-05-01T00:00:00Z"
-        raise InvalidInput.of(name, f"expected {wanted}" if "isoformat" in str(error) else str(error)) from None
+        value: Bound = parse_day(text) if len(text) == len("2026-05-01") else parse_instant(text)
+    except ValueError:
+        wanted = "expected a date such as 2026-05-01, or a time with its offset such as 2026-05-01T00:00:00Z"
+        hint = " (a + is written %2B in a URL)" if " " in text else ""
+        raise InvalidInput.of(name, wanted + hint) from None
     day = value.date() if isinstance(value, datetime) else value
     if not EARLIEST.date() < day < LATEST.date():
         raise InvalidInput.of(name, "expected a time between 1970 and 2200")
