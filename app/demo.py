@@ -22,6 +22,7 @@ from app.core.vault import Vault
 from app.domain.availability.service import find_open_slots
 from app.domain.event_types.models import EventTypeFields, HostRef
 from app.domain.event_types.service import create_event_type, list_event_types
+from app.domain.identity.models import Caller
 from app.domain.identity.organizations import find_user_by_email
 
 _EMAIL = "demo@example.com"
@@ -108,7 +109,9 @@ def _intro(host: HostRef) -> EventTypeFields:
 async def _curl(conn: Connection, settings: Settings, api_key: str, now: datetime) -> str:
     owner = await find_user_by_email(conn, _EMAIL)
     assert owner is not None, "the demo's owner was made a moment ago"  # noqa: S101
-    found = await find_open_slots(conn, owner[0], _CODE, now, now + _LOOK_AHEAD, duration=None, host_id=None, now=now)
+    found = await find_open_slots(
+        conn, Caller(owner[0]), _CODE, now, now + _LOOK_AHEAD, duration=None, host_id=None, now=now
+    )
     # the second one: the first may begin before it is pasted
     start = found.starts[1] if len(found.starts) > 1 else int((now + _LOOK_AHEAD).timestamp())
     body = {

@@ -44,6 +44,8 @@ class Postgres(Server):
             "timezone": "UTC",
             "log_timezone": "UTC",
             "log_checkpoints": "off",
+            # plans made on empty tables are bad ones until the first analyze; a new database grows fast
+            "autovacuum_naptime": "5s",
             **lax,
             **(settings or {}),
         }

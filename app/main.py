@@ -14,7 +14,8 @@ from app.core.wake import Waker
 from app.faces import operations
 from app.faces.v1.routes import ROUTES as V1_ROUTES
 from app.web.body import MAXIMUM_BODY_BYTES
-from app.web.call import POOL, SETTINGS, VAULT, WAKER
+from app.web.call import KEYS, POOL, SETTINGS, VAULT, WAKER
+from app.web.known_keys import KnownKeys
 from app.web.middleware import around
 from app.web.routing import add_routes
 
@@ -32,6 +33,7 @@ def build_app(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[around], client_max_size=MAXIMUM_BODY_BYTES)
     app[SETTINGS] = settings
     app[VAULT] = Vault(settings.secret_keys)
+    app[KEYS] = KnownKeys()
     app.cleanup_ctx.append(_database)
     app.cleanup_ctx.append(_waker)
     operations.add_routes(app)

@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import errno
+import gc
 import os
 import shutil
 import signal
@@ -195,6 +196,10 @@ async def _serve(settings: Settings, bound: socket.socket) -> None:
     runner = web.AppRunner(
         build_app(settings), access_log=None, handle_signals=False, shutdown_timeout=settings.drain_seconds
     )
+    # what exists by now stays for good: without it the collector walks all of it again and again
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 50, 50)
     try:
         await runner.setup()
         await web.SockSite(runner, bound, backlog=BACKLOG).start()

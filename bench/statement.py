@@ -101,10 +101,10 @@ async def _record_one(
     recorder = _Recorder(conn)
     wanted = NewBooking(code, start, _ATTENDEE, minutes, None, [], {}, {}, [], None)
     actor = Actor("api", principal.key_id)
-    booking = await create_booking(cast("Connection", recorder), principal, wanted, actor, now)
+    created = await create_booking(cast("Connection", recorder), principal, wanted, actor, now)
     if not recorder.arguments:
         raise BenchError("create_booking no longer runs SQL.create_booking through fetchval: see bench/statement.py")
-    return recorder.arguments, booking
+    return recorder.arguments, created.booking
 
 
 async def write(pool: asyncpg.Pool, rows: Iterable[list[object]], *, writers: int = 8) -> None:

@@ -65,6 +65,8 @@ async def open_pool(dsn: str, *, size: int, name: str) -> AsyncIterator[asyncpg.
                 "timezone": "UTC",
                 # compiling a plan costs more than any statement of ours
                 "jit": "off",
+                # and planning one afresh costs as much as running it: every statement here is a look-up by index
+                "plan_cache_mode": "force_generic_plan",
                 "idle_in_transaction_session_timeout": "60s",
                 "lock_timeout": "10s",
             },
@@ -104,7 +106,8 @@ def refused(dsn: str, error: BaseException) -> str:
 async def acquire(pool: asyncpg.Pool) -> AsyncIterator[Connection]:
     """One connection for a request. Raises Unavailable when the database is away or every connection stays busy."""
     try:
-        conn = await pool.acquire(timeout=_ACQUIRE_SECONDS)
+        # waiting with a limit costs a task and a timer, which a request that need not wait is spared
+        conn = await pool.acquire(timeout=None if pool.get_idle_size() else _ACQUIRE_SECONDS)
     except AWAY as error:
         raise Unavailable("The database is away or overloaded; try again in a moment.") from error
     try:

@@ -4,6 +4,7 @@ The one rule: an id of the wrong kind is not found, never an error of the server
 Source: the TypeID specification 0.3; RFC 9562, section 5.7.
 """
 
+import functools
 import secrets
 import uuid
 from enum import StrEnum
@@ -33,6 +34,7 @@ class Kind(StrEnum):
 
 # No 0/O, 1/I/L, U: a code is read aloud on the telephone and typed from a mail.
 _CODE_ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"
+_CODE_LENGTH = 10
 
 
 def new_id() -> UUID:
@@ -40,7 +42,9 @@ def new_id() -> UUID:
     return UUID(int=uuid_utils.uuid7().int)
 
 
+@functools.lru_cache(maxsize=16_384)
 def encode(kind: Kind, value: UUID) -> str:
+    """The id as the wire shows it. Remembered, since a booking's event type and host are shown again and again."""
     return str(TypeID.from_uuid(prefix=kind.value, suffix=uuid_utils.UUID(int=value.int)))
 
 
@@ -56,4 +60,8 @@ def decode(kind: Kind, text: str) -> UUID | None:
 
 def new_code() -> str:
     """A booking's human handle: ten characters, 30^10 possibilities."""
-    return "".join(secrets.choice(_CODE_ALPHABET) for _ in range(10))
+    number, letters = secrets.randbelow(len(_CODE_ALPHABET) ** _CODE_LENGTH), []
+    for _ in range(_CODE_LENGTH):
+        number, digit = divmod(number, len(_CODE_ALPHABET))
+        letters.append(_CODE_ALPHABET[digit])
+    return "".join(letters)

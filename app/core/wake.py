@@ -16,6 +16,7 @@ from app.core.metrics import WAKES_LOST
 
 CHANNEL = "slotwire:wake"
 _PAUSE_SECONDS = 1.0
+_GATHER_SECONDS = 0.005
 _log = logger("wake")
 
 
@@ -57,3 +58,5 @@ class Waker:
                 WAKES_LOST.inc()
                 self._silent_until = time.monotonic() + _PAUSE_SECONDS
                 _log.warning("redis_away", error=str(error))
+            # commits of the next moment share one message; a worker drains whatever there is anyway
+            await asyncio.sleep(_GATHER_SECONDS)

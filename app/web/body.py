@@ -4,6 +4,7 @@ The one rule: whatever is wrong with what came in is a 400 that names the field.
 the offending value is echoed, since values hold attendees' data.
 """
 
+import functools
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
@@ -67,11 +68,16 @@ def parse_query(request: web.Request, model: type[Model]) -> Model:
             raise InvalidInput("The query is not valid UTF-8.", code="invalid_request") from None
         if any("\0" in each for each in given):
             raise InvalidInput.of(name, "must not contain NUL characters", "nul_character")
-        many = name in model.model_fields and "list" in str(model.model_fields[name].annotation)
+        many = name in _lists(model)
         if len(given) > 1 and not many:
             raise InvalidInput.of(name, "is given more than once", "repeated")
         values[name] = given if many else given[0]
     return validate(model, values)
+
+
+@functools.cache
+def _lists(model: type[BaseModel]) -> frozenset[str]:
+    return frozenset(name for name, field in model.model_fields.items() if "list" in str(field.annotation))
 
 
 def validate(model: type[Model], value: Mapping[str, Any]) -> Model:

@@ -23,6 +23,7 @@ from app.core.vault import Vault
 from app.core.wake import Waker
 from app.domain.identity.models import Principal
 from app.web.body import parse_body, parse_query
+from app.web.known_keys import KnownKeys
 
 Result = TypeVar("Result")
 Model = TypeVar("Model", bound=BaseModel)
@@ -31,6 +32,7 @@ POOL = web.AppKey("pool", asyncpg.Pool)
 SETTINGS = web.AppKey("settings", Settings)
 VAULT = web.AppKey("vault", Vault)
 WAKER = web.AppKey("waker", Waker)
+KEYS = web.AppKey("keys", KnownKeys)
 
 
 @dataclass(frozen=True, slots=True)

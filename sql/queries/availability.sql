@@ -4,7 +4,13 @@
 -- blocked by what lies beyond it.
 select t.id as event_type_id, t.code, t.title, t.active, t.duration_minutes, t.durations_minutes, t.longest_minutes,
        t.slot_interval_minutes, t.buffer_before_minutes, t.buffer_after_minutes, t.minimum_notice_minutes, t.booking_window_days,
-       t.requires_confirmation, t.auto_complete, t.location,
+       t.requires_confirmation, t.auto_complete, t.location, t.config_version,
+       $7::uuid is null or exists (
+           select from api_keys k
+           join users o on o.org_id = k.org_id and o.id = k.user_id and o.disabled_at is null
+           where k.org_id = t.org_id and k.id = $7 and k.revoked_at is null
+             and (k.expires_at is null or k.expires_at > $6)
+       ) as key_alive,
        u.id as user_id, u.subject_no, u.name as host_name,
        s.weekly::text as weekly, s.overrides::text as overrides, s.timezone, s.valid_from, s.valid_until,
        busy.starts as busy_starts, busy.ends as busy_ends
@@ -33,5 +39,8 @@ left join lateral (
                                     $5::timestamptz + make_interval(mins => t.longest_minutes + t.buffer_after_minutes))
     ) b
 ) busy on true
-where t.org_id = $1 and (t.id = $2 or t.code = $3) and t.archived_at is null
+where t.org_id = $1 and t.archived_at is null
+  -- not "id = $2 or code = $3", which no index answers
+  and t.id = coalesce($2::uuid, (select c.id from event_types c
+                                 where c.org_id = $1 and c.code = $3 and c.archived_at is null))
 order by h.position;

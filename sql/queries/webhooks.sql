@@ -26,46 +26,72 @@ with gone as (
 select id from gone;
 
 -- name: fan_out
--- The outbox rows of events become deliveries. Locked rows belong to another worker and are skipped.
+-- The outbox rows of events become deliveries. Locked rows belong to another worker and are skipped. The first of them, as
+-- many as there is room for ($6 in all, $7 of a webhook unless $8 and $9 say otherwise), are born leased until $5 and come
+-- back to be sent: neither a second statement nor a second version of the row is needed to claim them.
 with due as (
     delete from outbox
-    where no in (
+    -- an array, not a join: a plan made while the table was empty would compare every row with every other
+    where no = any(array(
         select no from outbox where topic = $1 and due_at <= $3
         order by due_at, no limit $2 for update skip locked
-    )
+    ))
     returning org_id, ref_id, no
 ), owed as (
-    select e.org_id, e.id as event_id, w.id as webhook_id, row_number() over (order by due.no, w.id) as n
+    select e.org_id, e.id as event_id, w.id as webhook_id, row_number() over (order by due.no, w.id) as n,
+           row_number() over (partition by w.org_id, w.id order by due.no) as place
     from due
     join events e on e.org_id = due.org_id and e.id = due.ref_id
     join webhooks w on w.org_id = e.org_id and w.active and w.deleted_at is null and e.type = any(w.events)
         and (w.event_type_ids is null or e.event_type_id = any(w.event_type_ids))
 ), made as (
-    insert into deliveries (org_id, id, event_id, webhook_id, next_attempt_at, created_at, updated_at)
+    insert into deliveries (org_id, id, event_id, webhook_id, next_attempt_at, leased_until, created_at, updated_at)
     -- beyond the ids that were brought, the database makes one: an organization may have any number of webhooks
-    select org_id, coalesce(($4::uuid[])[n], gen_random_uuid()), event_id, webhook_id, $3, $3, $3
-    from owed
+    select o.org_id, coalesce(($4::uuid[])[o.n], gen_random_uuid()), o.event_id, o.webhook_id, $3,
+           case when o.n <= $6 and o.place <= coalesce(k.room, $7) then $5::timestamptz end, $3, $3
+    from owed o
+    left join unnest($8::uuid[], $9::int[]) as k (webhook_id, room) on k.webhook_id = o.webhook_id
     on conflict (org_id, event_id, webhook_id) do nothing
+    returning org_id, id, event_id, webhook_id, leased_until
+), count as (
+    select (select count(*)::int from due) as events,
+           exists (select from made where leased_until is null) as more
 )
-select count(*)::int from due;
+select c.events, c.more, m.org_id, m.id, m.event_id, m.webhook_id, 0 as attempts, 0 as retry_no,
+       e.type as event_type, e.at as event_at, e.body, w.url, w.secret_sealed, w.old_secret_sealed, w.old_secret_until
+from count c
+left join (
+    made m
+    join events e on e.org_id = m.org_id and e.id = m.event_id
+    join webhooks w on w.org_id = m.org_id and w.id = m.webhook_id
+) on m.leased_until is not null
+order by m.event_id;
 
 -- name: claim_deliveries
--- Of the oldest due rows, so many per webhook ($4) and none of the webhooks that have their share under way already ($5):
--- one slow receiver must not hold every slot. Locked rows belong to another worker and are skipped.
-with due as (
+-- Of the oldest due rows, so many in all ($1) and of each webhook ($4, unless $5 and $6 say otherwise): one slow receiver
+-- must not hold every slot. Webhooks without room ($7) are passed over, so that their rows never hide others'. Only what is
+-- taken is locked; locked rows belong to another worker and are skipped. What another worker took or settled between the
+-- look and the lock fails the lease's condition, which is checked again on the locked row.
+with oldest as (
     select d.org_id, d.id, d.webhook_id, d.next_attempt_at
     from deliveries d
     join webhooks w on w.org_id = d.org_id and w.id = d.webhook_id and w.active and w.deleted_at is null
-    where d.next_attempt_at <= $2 and (d.leased_until is null or d.leased_until < $2) and d.webhook_id <> all($5::uuid[])
+    where d.next_attempt_at <= $2 and (d.leased_until is null or d.leased_until < $2) and d.webhook_id <> all($7::uuid[])
     order by d.next_attempt_at
-    limit 1000
-    for no key update of d skip locked
+    limit 2 * $1
 ), fair as (
-    select org_id, id, next_attempt_at,
+    select org_id, id, webhook_id, next_attempt_at,
            row_number() over (partition by org_id, webhook_id order by next_attempt_at) as place
-    from due
+    from oldest
 ), chosen as (
-    select org_id, id from fair where place <= $4 order by next_attempt_at limit $1
+    select d.org_id, d.id
+    from fair f
+    join deliveries d on d.org_id = f.org_id and d.id = f.id
+    left join unnest($5::uuid[], $6::int[]) as k (webhook_id, room) on k.webhook_id = f.webhook_id
+    where f.place <= coalesce(k.room, $4) and d.next_attempt_at <= $2 and (d.leased_until is null or d.leased_until < $2)
+    order by f.next_attempt_at
+    limit $1
+    for no key update of d skip locked
 ), leased as (
     update deliveries d set leased_until = $3
     from chosen c where d.org_id = c.org_id and d.id = c.id
@@ -75,7 +101,20 @@ select l.org_id, l.id, l.event_id, l.webhook_id, l.attempts, l.retry_no, e.type 
        w.url, w.secret_sealed, w.old_secret_sealed, w.old_secret_until
 from leased l
 join events e on e.org_id = l.org_id and e.id = l.event_id
-join webhooks w on w.org_id = l.org_id and w.id = l.webhook_id;
+join webhooks w on w.org_id = l.org_id and w.id = l.webhook_id
+order by l.event_id;
+
+-- name: release_deliveries
+-- Unsent deliveries become claimable again, unless their lease ran out and another worker has them by now. Nobody is
+-- waited for: a row that is locked just now comes back when its lease runs out.
+with ours as (
+    select d.org_id, d.id
+    from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as t (org_id, id, leased_until)
+    join deliveries d on d.org_id = t.org_id and d.id = t.id
+    where d.leased_until = t.leased_until
+    for no key update of d skip locked
+)
+update deliveries d set leased_until = null from ours o where d.org_id = o.org_id and d.id = o.id;
 
 -- name: record_attempts
 -- Webhooks are locked first, in one order for every worker, then their deliveries: two workers with outcomes of the same

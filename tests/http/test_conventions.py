@@ -219,3 +219,26 @@ async def test_a_key_that_may_only_read_gets_no_links_that_change(
     booking = (await api.book("call", soon + timedelta(hours=9))).ok(201)["booking"]
     seen = (await Api(api.client, key).get(f"/v1/bookings/{booking['id']}")).ok()["booking"]
     assert seen == {**booking, "cancel_token": None, "reschedule_token": None}
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=ROUTE_NAMES)
+async def test_a_key_that_was_used_a_moment_ago_and_is_revoked_gets_nothing(
+    api: Api, route: Route, conn: db.Connection, vault: Vault, soon: datetime
+) -> None:
+    """Routes may remember whose a key is, never that it is alive."""
+    other = await make_tenant(conn, vault)
+    theirs = Api(api.client, other.api_key)
+    await theirs.event_type(code="call", booking_window_days=None)
+    path, body = filled(route, {}), None
+    if route.path == "/v1/slots":
+        path = f"/v1/slots?event_type=call&start={soon.date()}&end={soon.date()}"
+    if (route.method, route.path) == ("POST", "/v1/bookings"):
+        body = booking_body("call", soon + timedelta(hours=9))
+    before = await theirs.call(route.method, path, body)
+    assert before.status != 401
+    await conn.execute("update api_keys set revoked_at = now() where org_id = $1", other.org_id)
+    if body is not None:
+        body = booking_body("call", soon + timedelta(hours=10))
+    for changed in [path, path.replace("event_type=call", "event_type=nowhere")]:
+        assert (await theirs.call(route.method, changed, body)).ok(401)["code"] == "unauthorized"
+    assert await conn.fetchval("select count(*) from bookings where org_id = $1", other.org_id) <= 1

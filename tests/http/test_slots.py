@@ -8,6 +8,7 @@ import pytest
 from app.core import db
 from app.domain.availability.service import find_open_slots
 from app.domain.event_types.service import get_event_type
+from app.domain.identity.models import Caller
 from tests.support import Api
 
 
@@ -103,7 +104,7 @@ async def test_clock_changes(
     event_type = await get_event_type(conn, tenant.org_id, code)
     found = await find_open_slots(
         conn,
-        tenant.org_id,
+        Caller(tenant.org_id),
         event_type.id,
         day - timedelta(hours=12),
         day + timedelta(hours=20),
@@ -122,7 +123,7 @@ async def test_notice_and_window_count_from_now(api: Api, conn: db.Connection, t
     async def starts(moment: datetime) -> list[datetime]:
         found = await find_open_slots(
             conn,
-            tenant.org_id,
+            Caller(tenant.org_id),
             code,
             now - timedelta(days=2),
             now + timedelta(days=9),

@@ -13,9 +13,10 @@ import orjson
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import NotFound
+from app.core.errors import NotFound, Unauthorized
 from app.domain.availability.slots import Interval
 from app.domain.availability.windows import Hours, parse_hours
+from app.domain.identity.models import KEY_ENDED, Caller
 
 SQL = sql.load("availability")
 
@@ -39,6 +40,7 @@ class Rules:
     requires_confirmation: bool
     auto_complete: bool
     location: dict[str, object] | None
+    config_version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,14 @@ class Host:
     subject_no: int
     name: str
     hours: Hours | None
-    busy: tuple[Interval, ...]
+    # what the hours were parsed from: as good a key as the hours, and it can be hashed
+    wording: tuple[object, ...]
+    busy_starts: tuple[int, ...]
+    busy_ends: tuple[int, ...]
+
+    @property
+    def busy(self) -> tuple[Interval, ...]:
+        return tuple(zip(self.busy_starts, self.busy_ends, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ class Inputs:
 
 async def load_inputs(
     conn: Connection,
-    org_id: UUID,
+    caller: Caller,
     event_type: UUID | str,
     start: datetime,
     end: datetime,
@@ -69,13 +78,16 @@ async def load_inputs(
     """The inputs for starts in [start, end) of an event type, named by its id or its code.
 
     Busy time is what is held by bookings, live holds and calendars around the range, buffers and the longest duration
-    added. Raises NotFound `event_type_not_found`.
+    added. Raises NotFound `event_type_not_found`, and Unauthorized when the caller's key has ended: the same round trip
+    proves the key, see `app.web.routing`.
     """
     by_id = event_type if isinstance(event_type, UUID) else None
     by_code = event_type if isinstance(event_type, str) else None
-    rows = await conn.fetch(SQL.load_inputs, org_id, by_id, by_code, start, end, now)
+    rows = await conn.fetch(SQL.load_inputs, caller.org_id, by_id, by_code, start, end, now, caller.key_id)
     if not rows:
         raise NotFound("No such event type in this organization.", code="event_type_not_found")
+    if not rows[0]["key_alive"]:
+        raise Unauthorized(KEY_ENDED)
     return Inputs(_rules(rows[0]), tuple(_host(row) for row in rows if row["user_id"] is not None))
 
 
@@ -96,15 +108,21 @@ def _rules(row: sql.Row) -> Rules:
         requires_confirmation=row["requires_confirmation"],
         auto_complete=row["auto_complete"],
         location=row["location"],
+        config_version=row["config_version"],
     )
 
 
 def _host(row: sql.Row) -> Host:
-    hours = None
-    if row["weekly"] is not None:
-        hours = _hours(row["weekly"], row["overrides"], row["timezone"], row["valid_from"], row["valid_until"])
-    busy = tuple(zip(row["busy_starts"] or (), row["busy_ends"] or (), strict=True))
-    return Host(row["user_id"], row["subject_no"], row["host_name"], hours, busy)
+    wording = (row["weekly"], row["overrides"], row["timezone"], row["valid_from"], row["valid_until"])
+    return Host(
+        user_id=row["user_id"],
+        subject_no=row["subject_no"],
+        name=row["host_name"],
+        hours=None if row["weekly"] is None else _hours(*wording),
+        wording=wording,
+        busy_starts=tuple(row["busy_starts"] or ()),
+        busy_ends=tuple(row["busy_ends"] or ()),
+    )
 
 
 @lru_cache(maxsize=4096)

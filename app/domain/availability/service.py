@@ -17,6 +17,7 @@ from app.domain.availability import slots
 from app.domain.availability.inputs import Host, Inputs, Rules, load_inputs
 from app.domain.availability.slots import Interval
 from app.domain.availability.windows import pieces
+from app.domain.identity.models import Caller
 
 DAY = 86_400
 MAXIMUM_RANGE_DAYS = 62
@@ -56,7 +57,7 @@ def choose_hosts(inputs: Inputs, host_id: UUID | None) -> tuple[Host, ...]:
 
 async def find_open_slots(
     conn: Connection,
-    org_id: UUID,
+    caller: Caller,
     event_type: UUID | str,
     start: datetime,
     end: datetime,
@@ -66,7 +67,7 @@ async def find_open_slots(
     now: datetime,
 ) -> OpenSlots:
     """The open starts in [start, end) of an event type, for one of its durations (minutes)."""
-    inputs = await load_inputs(conn, org_id, event_type, start, end, now)
+    inputs = await load_inputs(conn, caller, event_type, start, end, now)
     return open_slots(inputs, epoch(start), epoch(end), duration=duration, host_id=host_id, now=now)
 
 
@@ -76,9 +77,21 @@ def open_slots(
     """The same from inputs that are already there; start and end in epoch seconds."""
     minutes = choose_duration(inputs.rules, duration)
     hosts = choose_hosts(inputs, host_id)
-    found = slots.unite([_starts(inputs.rules, host, host.busy, minutes, start, end, now) for host in hosts])
+    lists = [_starts(inputs.rules, host, host.busy, minutes, start, end, now) for host in hosts]
+    found = lists[0] if len(lists) == 1 else slots.unite(lists)
     zone = next((host.hours.zone for host in hosts if host.hours), "UTC")
     return OpenSlots(inputs.rules, minutes, found, zone)
+
+
+def question(
+    inputs: Inputs, start: int, end: int, *, duration: int | None, host_id: UUID | None, now: datetime
+) -> tuple[object, ...]:
+    """Everything that the answer of `open_slots` depends on: equal questions have equal answers, whenever asked. The
+    clock is in it only as far as notice and booking window reach into the range."""
+    rules = inputs.rules
+    hosts = tuple((host.user_id, host.wording, host.busy_starts, host.busy_ends) for host in inputs.hosts)
+    asked = (duration, host_id, *_bounds(rules, start, end, now))
+    return (rules.event_type_id, rules.config_version, asked, hosts)
 
 
 def choose_host(inputs: Inputs, start: int, *, minutes: int, host_id: UUID | None, now: datetime) -> Host:
@@ -98,7 +111,7 @@ def choose_host(inputs: Inputs, start: int, *, minutes: int, host_id: UUID | Non
 
 async def find_alternatives(
     conn: Connection,
-    org_id: UUID,
+    caller: Caller,
     event_type_id: UUID,
     wanted: int,
     *,
@@ -109,7 +122,7 @@ async def find_alternatives(
     """Up to three open slots nearest to the wanted start, within a week of it, in the order of time."""
     around = from_epoch(wanted)
     start, end = max(now, around - _ALTERNATIVES_REACH), max(now, around) + _ALTERNATIVES_REACH
-    found = await find_open_slots(conn, org_id, event_type_id, start, end, duration=minutes, host_id=host_id, now=now)
+    found = await find_open_slots(conn, caller, event_type_id, start, end, duration=minutes, host_id=host_id, now=now)
     nearest = sorted(sorted(found.starts, key=lambda each: abs(each - wanted))[:_ALTERNATIVES])
     return [{"start": iso_epoch(each), "end": iso_epoch(each + minutes * 60)} for each in nearest]
 

@@ -19,7 +19,7 @@ from app.domain.availability import service as availability
 from app.domain.availability.inputs import Host, Inputs, load_inputs
 from app.domain.bookings.events import CREATED, Event, event_of
 from app.domain.bookings.lifecycle import Status
-from app.domain.bookings.models import Actor, Attendee, BookedHost, Booking, Step
+from app.domain.bookings.models import Actor, Attendee, BookedHost, Booking, Step, represent
 from app.domain.identity.models import Principal
 
 SQL = sql.load("bookings")
@@ -41,12 +41,20 @@ class NewBooking:
     notes: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new booking, and its representation without tokens, which its event was made of."""
+
+    booking: Booking
+    shown: dict[str, Any]
+
+
 async def create_booking(
     conn: Connection, principal: Principal, wanted: NewBooking, actor: Actor, now: datetime
-) -> Booking:
+) -> Created:
     """Book one start. Raises SlotUnavailable (with up to three alternatives) or SlotTaken; then nothing is written."""
     second = timedelta(seconds=1)
-    inputs = await load_inputs(conn, principal.org_id, wanted.event_type, wanted.start, wanted.start + second, now)
+    inputs = await load_inputs(conn, principal.caller, wanted.event_type, wanted.start, wanted.start + second, now)
     minutes = availability.choose_duration(inputs.rules, wanted.duration_minutes)
     start = epoch(wanted.start)
     try:
@@ -55,15 +63,16 @@ async def create_booking(
         host = availability.choose_host(inputs, start, minutes=minutes, host_id=wanted.host_id, now=now)
     except SlotUnavailable as refused:
         refused.extra["alternatives"] = await availability.find_alternatives(
-            *(conn, principal.org_id, inputs.rules.event_type_id, start),
+            *(conn, principal.caller, inputs.rules.event_type_id, start),
             minutes=minutes,
             host_id=wanted.host_id,
             now=now,
         )
         raise
     booking = _booking(principal, wanted, inputs, host, minutes, actor, now)
-    await _claim(conn, booking, event_of(booking, CREATED, now), inputs, host, principal)
-    return booking
+    shown = represent(booking)
+    await _claim(conn, booking, event_of(booking, CREATED, now, shown), inputs, host, principal)
+    return Created(booking, shown)
 
 
 def _booking(

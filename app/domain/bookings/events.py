@@ -5,6 +5,7 @@ Shape (the API contract, "Webhooks out"): `{"id", "type", "timestamp", "api_vers
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -29,8 +30,11 @@ class Event:
     body: str
 
 
-def event_of(booking: Booking, event_type: str, now: datetime) -> Event:
-    """The event that follows from the booking's present state; its sequence is the booking's `event_sequence`."""
+def event_of(booking: Booking, event_type: str, now: datetime, shown: dict[str, Any] | None = None) -> Event:
+    """The event that follows from the booking's present state; its sequence is the booking's `event_sequence`.
+
+    shown: `represent(booking)`, where somebody has it already.
+    """
     event_id = new_id()
     body = {
         "id": encode(Kind.EVENT, event_id),
@@ -38,6 +42,6 @@ def event_of(booking: Booking, event_type: str, now: datetime) -> Event:
         "timestamp": iso(now),
         "api_version": API_VERSION,
         "sequence": booking.event_sequence,
-        "data": {"booking": represent(booking)},
+        "data": {"booking": shown or represent(booking)},
     }
     return Event(event_id, event_type, booking.event_sequence, orjson.dumps(body).decode())

@@ -124,9 +124,16 @@ def _step(step: Step) -> dict[str, Any]:
     }
 
 
-def represent(booking: Booking, tokens: Tokens | None = None) -> dict[str, Any]:
-    """The booking as `/v1` and webhooks show it. Without `tokens` their members are null: a receiver's log and a key
-    that may only read must not be able to cancel."""
+def with_tokens(shown: dict[str, Any], tokens: Tokens | None) -> dict[str, Any]:
+    """A representation with the links that change the booking, for whoever may have them."""
+    if tokens is None:
+        return shown
+    return {**shown, "cancel_token": tokens.cancel, "reschedule_token": tokens.reschedule}
+
+
+def represent(booking: Booking) -> dict[str, Any]:
+    """The booking as `/v1` and webhooks show it. The tokens are null here: a receiver's log and a key that may only
+    read must not be able to cancel; see `with_tokens`."""
     return {
         "id": encode(Kind.BOOKING, booking.id),
         "code": booking.code,
@@ -146,8 +153,8 @@ def represent(booking: Booking, tokens: Tokens | None = None) -> dict[str, Any]:
         "metadata": booking.metadata,
         "notes": booking.notes,
         "location": booking.location,
-        "cancel_token": tokens and tokens.cancel,
-        "reschedule_token": tokens and tokens.reschedule,
+        "cancel_token": None,
+        "reschedule_token": None,
         "cancellation": _cancellation(booking),
         "rescheduled_from_id": _id(Kind.BOOKING, booking.rescheduled_from_id),
         "rescheduled_to_id": _id(Kind.BOOKING, booking.rescheduled_to_id),

@@ -7,6 +7,17 @@ from uuid import UUID
 from app.core.errors import InsufficientScope
 from app.domain.identity.scopes import covers
 
+KEY_ENDED = "This API key is not valid (unknown, revoked or expired). Make one with `slotwire bootstrap`."
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """For whom a statement runs. key_id: a key that the statement itself must prove to be alive; None where somebody
+    else did."""
+
+    org_id: UUID
+    key_id: UUID | None = None
+
 
 @dataclass(frozen=True, slots=True)
 class Principal:
@@ -19,6 +30,10 @@ class Principal:
     key_name: str
     scopes: frozenset[str]
     secret: bytes
+
+    @property
+    def caller(self) -> Caller:
+        return Caller(self.org_id, self.key_id)
 
     def require(self, scope: str) -> None:
         """Raises InsufficientScope naming the scope that is missing."""

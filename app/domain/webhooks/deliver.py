@@ -4,6 +4,7 @@ The one rule: an attempt never raises. Whatever a receiver does (answer anything
 end) becomes an Outcome; only 2xx is success.
 """
 
+import functools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 import aiohttp
+from yarl import URL
 
 from app.core.errors import InvalidInput
 from app.core.ids import Kind, encode
@@ -93,7 +95,7 @@ async def attempt(
     status, error, excerpt, retry_after = None, None, None, None
     try:
         # the checked URL itself is what is connected to: parsing the text twice could give two hosts
-        url = check_url(delivery.url, development=development, allowed=allowed)
+        url = _checked(delivery.url, development, tuple(allowed))
         async with session.post(
             url,
             data=delivery.body,
@@ -112,6 +114,12 @@ async def attempt(
     except (aiohttp.ClientError, OSError, ValueError) as problem:
         status, error = None, _name(problem)
     return Outcome(now, status, round((time.perf_counter() - began) * 1000), error, excerpt or None, retry_after)
+
+
+@functools.lru_cache(maxsize=4096)
+def _checked(url: str, development: bool, allowed: tuple[Network, ...]) -> URL:
+    """The same few URLs come again with every event. Only the text is judged here; names are resolved each time."""
+    return check_url(url, development=development, allowed=allowed)
 
 
 def _name(problem: BaseException) -> str:

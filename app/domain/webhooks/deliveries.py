@@ -6,8 +6,10 @@ it up with the same event id.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from app.core import sql
@@ -23,30 +25,65 @@ SQL = sql.load("webhooks")
 _GONE = 410
 
 
-async def fan_out(conn: Connection, *, limit: int, now: datetime) -> int:
-    """Turn up to `limit` events of the outbox into due deliveries, one per subscribed webhook; return how many events.
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many deliveries may be claimed: in all, of each of these webhooks, and of any other webhook."""
+
+    total: int
+    other: int
+    of: Mapping[UUID, int]
+
+
+class Claimed(NamedTuple):
+    """A delivery that is ours until the lease runs out."""
+
+    delivery: Delivery
+    leased_until: datetime
+
+
+class Fanned(NamedTuple):
+    """events: how many left the outbox. more: some of their deliveries found no room and wait to be claimed."""
+
+    events: int
+    claimed: list[Claimed]
+    more: bool
+
+
+async def fan_out(conn: Connection, vault: Vault, *, limit: int, room: Room, lease: timedelta, now: datetime) -> Fanned:
+    """Turn up to `limit` events of the outbox into deliveries, one per subscribed webhook; those that there is room for
+    are claimed at once, the others are due.
 
     The outbox rows go and the deliveries come in the same statement: there is no moment with neither.
     """
     ids = [new_id() for _ in range(limit)]
-    count: int = await conn.fetchval(SQL.fan_out, TOPIC_EVENT, limit, now, ids)
-    return count
+    until = now + lease
+    rows = await conn.fetch(
+        *(SQL.fan_out, TOPIC_EVENT, limit, now, ids, until),
+        *(room.total, room.other, list(room.of), list(room.of.values())),
+    )
+    claimed = [Claimed(_delivery(row, vault, now), until) for row in rows if row["id"] is not None]
+    return Fanned(rows[0]["events"], claimed, rows[0]["more"])
 
 
-async def claim(
-    conn: Connection,
-    vault: Vault,
-    *,
-    limit: int,
-    per_webhook: int,
-    saturated: Sequence[UUID],
-    lease: timedelta,
-    now: datetime,
-) -> list[Delivery]:
-    """Up to `limit` due deliveries, oldest first, at most `per_webhook` of one webhook and none of the saturated ones,
-    leased until now + lease."""
-    rows = await conn.fetch(SQL.claim_deliveries, limit, now, now + lease, per_webhook, list(saturated))
-    return sorted((_delivery(row, vault, now) for row in rows), key=lambda each: each.event_id)
+async def claim(conn: Connection, vault: Vault, *, room: Room, lease: timedelta, now: datetime) -> list[Claimed]:
+    """The oldest due deliveries that there is room for, leased until now + lease, by the age of their events."""
+    until = now + lease
+    full = [webhook_id for webhook_id, count in room.of.items() if not count]
+    rows = await conn.fetch(
+        *(SQL.claim_deliveries, room.total, now, until),
+        *(room.other, list(room.of), list(room.of.values()), full),
+    )
+    return [Claimed(_delivery(row, vault, now), until) for row in rows]
+
+
+async def release(conn: Connection, unsent: Sequence[Claimed]) -> None:
+    """Give back what was claimed and will not be sent: it is due again at once."""
+    await conn.execute(
+        SQL.release_deliveries,
+        [each.delivery.org_id for each in unsent],
+        [each.delivery.id for each in unsent],
+        [each.leased_until for each in unsent],
+    )
 
 
 async def record(conn: Connection, attempts: Sequence[tuple[Delivery, Outcome]]) -> None:

@@ -9,6 +9,7 @@ Standard Webhooks uses the bytes that the part after `whsec_` decodes to.
 """
 
 import base64
+import functools
 import hmac
 import secrets
 from collections.abc import Sequence
@@ -36,5 +37,6 @@ def standard_signature(signing_secrets: Sequence[str], message_id: str, timestam
     )
 
 
+@functools.lru_cache(maxsize=4096)
 def _decoded(secret: str) -> bytes:
     return base64.b64decode(secret.removeprefix(PREFIX))

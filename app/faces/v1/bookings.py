@@ -9,7 +9,7 @@ from app.core.db import Connection
 from app.core.ids import Kind
 from app.core.metrics import BOOKINGS
 from app.domain.bookings.create import NewBooking, create_booking
-from app.domain.bookings.models import Actor, Attendee, Booking, represent
+from app.domain.bookings.models import Actor, Attendee, Booking, represent, with_tokens
 from app.domain.bookings.queries import get_booking
 from app.domain.bookings.tokens import tokens_of
 from app.domain.bookings.transitions import cancel_booking
@@ -19,13 +19,11 @@ from app.web import idempotency
 from app.web.call import Call, json_response
 
 
-def _envelope(call: Call, booking: Booking) -> dict[str, Any]:
+def _envelope(call: Call, booking: Booking, shown: dict[str, Any] | None = None) -> dict[str, Any]:
     """The links that change a booking are for keys that may change it."""
     may_write = covers(call.principal.scopes, "bookings:write")
-    return {
-        "success": True,
-        "booking": represent(booking, tokens_of(booking, call.principal.secret) if may_write else None),
-    }
+    tokens = tokens_of(booking, call.principal.secret) if may_write else None
+    return {"success": True, "booking": with_tokens(shown or represent(booking), tokens)}
 
 
 def _actor(call: Call) -> Actor:
@@ -52,8 +50,8 @@ async def create(call: Call) -> web.Response:
     wanted = _wanted(call.body(BookingIn))
 
     async def make(conn: Connection) -> dict[str, Any]:
-        booking = await create_booking(conn, call.principal, wanted, _actor(call), call.now)
-        return _envelope(call, booking)
+        created = await create_booking(conn, call.principal, wanted, _actor(call), call.now)
+        return _envelope(call, created.booking, created.shown)
 
     response = await idempotency.create(call, make, one_statement=True)
     if response.status == 201:

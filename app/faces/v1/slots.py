@@ -1,19 +1,23 @@
 """`/v1/slots`: the open starts of an event type, grouped by local date."""
 
+from bisect import bisect_left
+from collections import OrderedDict
 from datetime import date, datetime, timedelta
-from typing import Any
+from functools import lru_cache
 
-from aiohttp import web
+import orjson
+from aiohttp import hdrs, web
 
 from app.core.errors import InvalidInput
 from app.core.ids import Kind, decode, encode
 from app.core.times import EARLIEST, LATEST, epoch, from_epoch, iso_epoch, parse_instant
 from app.domain.availability.inputs import load_inputs
-from app.domain.availability.service import DAY, MAXIMUM_RANGE_DAYS, OpenSlots, open_slots
+from app.domain.availability.service import DAY, MAXIMUM_RANGE_DAYS, OpenSlots, open_slots, question
 from app.domain.availability.windows import day_start, local_date
 from app.faces.v1.shapes import SlotsQuery
-from app.web.call import Call, json_response
+from app.web.call import Call, raw_response
 from app.web.fields import parse_day
+from app.web.routing import etag_of
 
 Bound = date | datetime
 """A local date, or an instant (which is a date too, to Python: ask for datetime first)."""
@@ -32,7 +36,7 @@ async def list_slots(call: Call) -> web.Response:
     _check_range(start, end, empty=isinstance(first, datetime) or isinstance(last, datetime))
     inputs = await load_inputs(
         call.conn,
-        call.principal.org_id,
+        call.principal.caller,
         decode(Kind.EVENT_TYPE, query.event_type) or query.event_type,
         from_epoch(start) - reach,
         from_epoch(end) + reach,
@@ -40,8 +44,42 @@ async def list_slots(call: Call) -> web.Response:
     )
     zone = query.timezone or next((host.hours.zone for host in inputs.hosts if host.hours), "UTC")
     start, end = _edges(first, last, zone)
-    found = open_slots(inputs, start, end, duration=query.duration, host_id=query.host_id, now=call.now)
-    return json_response(_answer(found, zone))
+    duration, host_id = query.duration, query.host_id
+    key = (zone, start, end, question(inputs, start, end, duration=duration, host_id=host_id, now=call.now))
+    answer = _ANSWERS.get(key)
+    if answer is None:
+        found = open_slots(inputs, start, end, duration=duration, host_id=host_id, now=call.now)
+        answer = _ANSWERS.put(key, _serialize(found, zone))
+    body, etag = answer
+    response = raw_response(body)
+    response.headers[hdrs.ETAG] = etag
+    return response
+
+
+class _Answers:
+    """The last answers, by everything they depend on. The inputs are read afresh for every request; what is spared is
+    computing and writing the same thousand slots for the next visitor of the same page."""
+
+    def __init__(self, most: int, largest: int) -> None:
+        self._kept: OrderedDict[object, tuple[bytes, str]] = OrderedDict()
+        self._most, self._largest = most, largest
+
+    def get(self, key: object) -> tuple[bytes, str] | None:
+        found = self._kept.get(key)
+        if found is not None:
+            self._kept.move_to_end(key)
+        return found
+
+    def put(self, key: object, body: bytes) -> tuple[bytes, str]:
+        made = (body, etag_of(body))
+        if len(body) <= self._largest:
+            self._kept[key] = made
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return made
+
+
+_ANSWERS = _Answers(most=128, largest=128 * 1024)
 
 
 def _bound(name: str, text: str) -> Bound:
@@ -73,22 +111,28 @@ def _check_range(start: int, end: int, *, empty: bool) -> None:
         raise InvalidInput.of("end", f"at most {MAXIMUM_RANGE_DAYS} days can be asked for at once")
 
 
-def _answer(found: OpenSlots, zone: str) -> dict[str, Any]:
+def _serialize(found: OpenSlots, zone: str) -> bytes:
+    """The body. Slots are joined from remembered pieces of JSON: a dictionary per slot costs more than the search."""
     seconds = found.duration_minutes * 60
-    days: dict[str, list[dict[str, str]]] = {}
-    day_ends = 0
-    slots: list[dict[str, str]] = []
-    for start in found.starts:
-        if start >= day_ends:
-            # the date is looked up once a day, not once a slot
-            day = local_date(zone, start)
-            day_ends = day_start(zone, day + _ONE_DAY)
-            slots = days.setdefault(day.isoformat(), [])
-        slots.append({"start": iso_epoch(start), "end": iso_epoch(start + seconds)})
-    return {
-        "success": True,
-        "event_type_id": encode(Kind.EVENT_TYPE, found.rules.event_type_id),
-        "timezone": zone,
-        "duration_minutes": found.duration_minutes,
-        "slots": days,
-    }
+    days: list[bytes] = []
+    starts, first = found.starts, 0
+    while first < len(starts):
+        day = local_date(zone, starts[first])
+        last = bisect_left(starts, day_start(zone, day + _ONE_DAY), first)
+        slots = b",".join([_slot(start, seconds) for start in starts[first:last]])
+        days.append(b'"%s":[%s]' % (day.isoformat().encode(), slots))
+        first = last
+    head = orjson.dumps(
+        {
+            "success": True,
+            "event_type_id": encode(Kind.EVENT_TYPE, found.rules.event_type_id),
+            "timezone": zone,
+            "duration_minutes": found.duration_minutes,
+        }
+    )
+    return head[:-1] + b',"slots":{' + b",".join(days) + b"}}"
+
+
+@lru_cache(maxsize=65_536)
+def _slot(start: int, seconds: int) -> bytes:
+    return orjson.dumps({"start": iso_epoch(start), "end": iso_epoch(start + seconds)})
