@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import suppress
 
 from aiohttp import web
 
@@ -18,6 +17,8 @@ from app.web.call import KEYS, POOL, SETTINGS, VAULT, WAKER
 from app.web.known_keys import KnownKeys
 from app.web.middleware import around
 from app.web.routing import add_routes
+
+_WAKER_SECONDS = 3.0
 
 
 def build_app(settings: Settings) -> web.Application:
@@ -54,8 +55,9 @@ async def _waker(app: web.Application) -> AsyncIterator[None]:
     app[WAKER] = Waker(redis)
     task = asyncio.create_task(app[WAKER].run())
     yield
+    app[WAKER].stop()
+    # a publish takes a second at most, by the client's own timeouts
+    await asyncio.wait({task}, timeout=_WAKER_SECONDS)
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
     if redis is not None:
         await redis.aclose()

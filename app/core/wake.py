@@ -39,15 +39,23 @@ class Waker:
         self._redis = redis
         self._wanted = asyncio.Event()
         self._silent_until = 0.0
+        self._stopped = False
 
     def wake(self) -> None:
         if self._redis is not None:
             self._wanted.set()
 
+    def stop(self) -> None:
+        """Let `run` end. Cancelling it is not enough: a client library may take the cancellation for its own."""
+        self._stopped = True
+        self._wanted.set()
+
     async def run(self) -> None:
-        """Publish until cancelled."""
+        """Publish until stopped."""
         while self._redis is not None:
             await self._wanted.wait()
+            if self._stopped:
+                return
             self._wanted.clear()
             if time.monotonic() < self._silent_until:
                 WAKES_LOST.inc()

@@ -71,7 +71,7 @@ async def create_booking(
         raise
     booking = _booking(principal, wanted, inputs, host, minutes, actor, now)
     shown = represent(booking)
-    await _claim(conn, booking, event_of(booking, CREATED, now, shown), inputs, host, principal)
+    await _claim(conn, booking, event_of(booking, CREATED, shown, now), inputs, host, principal)
     return Created(booking, shown)
 
 

@@ -12,7 +12,7 @@ import orjson
 
 from app.core.ids import Kind, encode, new_id
 from app.core.times import iso
-from app.domain.bookings.models import Booking, represent
+from app.domain.bookings.models import Booking
 
 API_VERSION = "2026-11-01"
 
@@ -30,10 +30,10 @@ class Event:
     body: str
 
 
-def event_of(booking: Booking, event_type: str, now: datetime, shown: dict[str, Any] | None = None) -> Event:
+def event_of(booking: Booking, event_type: str, shown: dict[str, Any], now: datetime) -> Event:
     """The event that follows from the booking's present state; its sequence is the booking's `event_sequence`.
 
-    shown: `represent(booking)`, where somebody has it already.
+    shown: `represent(booking)`, which whoever asks has at hand or needs anyway.
     """
     event_id = new_id()
     body = {
@@ -42,6 +42,6 @@ def event_of(booking: Booking, event_type: str, now: datetime, shown: dict[str, 
         "timestamp": iso(now),
         "api_version": API_VERSION,
         "sequence": booking.event_sequence,
-        "data": {"booking": shown or represent(booking)},
+        "data": {"booking": shown},
     }
     return Event(event_id, event_type, booking.event_sequence, orjson.dumps(body).decode())

@@ -12,7 +12,7 @@ from app.core.db import Connection
 from app.core.errors import NotFound
 from app.domain.bookings.events import CANCELLED, event_of
 from app.domain.bookings.lifecycle import Action, Status, decide
-from app.domain.bookings.models import Actor, Booking, Step
+from app.domain.bookings.models import Actor, Booking, Step, represent
 from app.domain.bookings.queries import get_booking
 
 SQL = sql.load("bookings")
@@ -41,7 +41,7 @@ async def cancel_booking(
         updated_at=now,
         history=(*before.history, Step(before.status, Status.CANCELLED, now, actor.by, reason)),
     )
-    event = event_of(booking, CANCELLED, now)
+    event = event_of(booking, CANCELLED, represent(booking), now)
     await conn.execute(
         SQL.cancel_booking,
         *(org_id, booking_id, now, actor.by, reason, booking.event_sequence, before.status.value, actor.id),
