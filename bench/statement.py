@@ -22,7 +22,7 @@ from app.core.db import Connection
 from app.core.ids import new_code, new_id
 from app.domain.bookings.create import SQL, NewBooking, create_booking
 from app.domain.bookings.events import CREATED, event_of
-from app.domain.bookings.models import Actor, Attendee, Booking
+from app.domain.bookings.models import Actor, Attendee, Booking, represent
 from app.domain.identity.models import Principal
 from app.embedded_server import environment
 from bench.client import BenchError
@@ -91,7 +91,7 @@ async def record(
         samples=[arguments for arguments, _ in recorded],
         own=frozenset(each for each in differ if isinstance(first[each], UUID) or first[each] == booking.code),
         moved=frozenset(each for each in differ if isinstance(first[each], datetime)),
-        body=event_of(booking, CREATED, now).body.encode(),
+        body=event_of(booking, CREATED, represent(booking), now).body.encode(),
     )
 
 

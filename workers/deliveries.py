@@ -1,15 +1,15 @@
-"""Webhook deliveries: the loop that turns outbox rows into signed POSTs.
+"""Webhook deliveries: what turns outbox rows into signed POSTs.
 
-The one rule: a slow receiver holds its share of the slots, never the loop. Deliveries are claimed as slots become
-free, sent side by side, and what happened is written down in batches. Nothing in memory matters: a killed worker's
+The one rule: nobody waits for anybody else. One task claims ahead, the senders send what is claimed, another task
+writes down in batches what happened, each with a connection of its own. Nothing in memory matters: a killed worker's
 claims time out.
 """
 
 import asyncio
-from collections import Counter
+import gc
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import asyncpg
 
@@ -21,15 +21,23 @@ from app.core.settings import Settings
 from app.core.vault import Vault
 from app.domain.webhooks import deliveries
 from app.domain.webhooks.deliver import Delivery, Outcome, attempt, open_session
+from app.domain.webhooks.deliveries import Claimed, Room
+from workers.slots import Slots
 
 SWEEP_SECONDS = 1.0
-_BATCH = 200
-# So long outcomes are gathered before they are written down, and so many are enough.
-_GATHER_SECONDS = 0.01
-_ENOUGH = 50
+# While something is under way: so soon a receiver that hangs is noticed.
+_WATCH_SECONDS = 0.25
+_BATCH = 250
+# Events claim themselves when they are fanned out; retries and what found no room then are looked for so often.
+_CLAIM_EVERY = timedelta(milliseconds=50)
+# So long outcomes are gathered before they are written down, unless so many come sooner.
+_GATHER_SECONDS = 0.02
+_ENOUGH = 200
 _PAUSE_SECONDS = 1.0
-# One webhook gets at most a quarter of the slots: a slow receiver never delays the others.
-_SHARES = 4
+# So many more objects than before set off a collection: a batch in flight is more than the default of 700.
+_COLLECT_AFTER = 20_000
+_DELIVERED = metrics.DELIVERIES.labels("delivered")
+_FAILED = metrics.DELIVERIES.labels("failed")
 _log = logger("deliveries")
 
 
@@ -40,16 +48,24 @@ class Deliveries:
         self._pool = pool
         self._vault = vault
         self._settings = settings
-        # an attempt that outlives its lease could be made twice, so the lease is longer than any attempt
-        self._lease = timedelta(seconds=2 * settings.webhook_timeout_seconds + 1)
-        self._sending: set[asyncio.Task[None]] = set()
+        # an attempt that outlives its lease could be made twice: the lease is for a wait in the queue as long as an
+        # attempt, and the attempt, which the client may round up to whole seconds
+        longest = timedelta(seconds=settings.webhook_timeout_seconds + 1)
+        self._lease = longest + timedelta(seconds=settings.webhook_timeout_seconds)
+        self._slots = Slots(settings.webhook_concurrency, longest)
+        self._senders: set[asyncio.Task[None]] = set()
         self._tried: list[tuple[Delivery, Outcome]] = []
-        self._busy: Counter[UUID] = Counter()
+        self._unsent: list[Claimed] = []
+        # whether the database probably holds more than was claimed
+        self._more = True
+        self._claimed_at = datetime.min.replace(tzinfo=UTC)
         self._attention = asyncio.Event()
+        self._news = asyncio.Event()
+        self._enough = asyncio.Event()
         self.stopped = asyncio.Event()
 
     def wake(self) -> None:
-        """Something may be due: after a wake-up, a finished attempt, or a stop."""
+        """Something may be due: after a wake-up, when room is made, or after a stop."""
         self._attention.set()
 
     def stop(self) -> None:
@@ -63,22 +79,43 @@ class Deliveries:
             concurrency=settings.webhook_concurrency,
             timeout_seconds=settings.webhook_timeout_seconds,
         )
+        # what was imported stays for good: collections need not walk through it again and again
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(_COLLECT_AFTER)
+        recorder = asyncio.create_task(self._record_all())
         try:
-            while not (self.stopped.is_set() and not self._sending and not self._tried):
+            while not self.stopped.is_set():
+                if recorder.done():
+                    # nothing would be written down any more: better to end, and be started again
+                    await recorder
                 self._attention.clear()
-                pause = await self._try_step()
+                pause = await self._insist(self._step)
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._attention.wait(), timeout=pause)
+            await self._leave()
+            self._news.set()
+            await recorder
         finally:
-            for task in self._sending:
+            for task in (recorder, *self._senders):
                 task.cancel()
             await self._session.close()
 
-    async def _try_step(self) -> float:
-        """One step; how long to wait before the next, in seconds. Whatever the database says no to, the loop goes on:
-        a worker that ends delivers nothing, and what it held comes back only when its leases run out."""
+    async def _leave(self) -> None:
+        """Give back what is not being sent, and let what is being sent finish."""
+        self._unsent += self._slots.empty()
+        while self._unsent:
+            await self._insist(self._release)
+        while self._senders:
+            await asyncio.wait(self._senders)
+
+    async def _insist(self, work: Callable[[Connection], Awaitable[float]]) -> float:
+        """Do some work on a connection; how long to wait before the next, in seconds. Whatever the database says no
+        to, the worker goes on: one that ends delivers nothing, and what it held comes back only when its leases run
+        out."""
         try:
-            return _GATHER_SECONDS if await self._step() else SWEEP_SECONDS
+            async with db.acquire(self._pool) as conn:
+                return await work(conn)
         except (*AWAY, Unavailable) as error:
             _log.warning("database_away", error=type(error).__name__)
         except asyncpg.PostgresError:
@@ -86,40 +123,107 @@ class Deliveries:
         await asyncio.sleep(_PAUSE_SECONDS)
         return 0.0
 
-    async def _step(self) -> bool:
-        """Write down what happened, fan out new events, claim what fits; whether there is probably more."""
+    # What is due.
+
+    async def _step(self, conn: Connection) -> float:
+        """Fan out new events, claim what fits, and set senders on it."""
         now = datetime.now(UTC)
-        async with db.acquire(self._pool) as conn:
-            await self._record(conn)
-            free = self._settings.webhook_concurrency - len(self._sending)
-            if self.stopped.is_set() or not free:
-                return False
-            fanned = await deliveries.fan_out(conn, limit=_BATCH, now=now)
-            share = max(1, self._settings.webhook_concurrency // _SHARES)
-            claimed = await deliveries.claim(
-                conn,
-                self._vault,
-                limit=free,
-                per_webhook=share,
-                saturated=[webhook for webhook, count in self._busy.items() if count >= share],
-                lease=self._lease,
-                now=now,
-            )
-        for delivery in claimed:
-            self._busy[delivery.webhook_id] += 1
+        self._unsent += self._slots.review(now)
+        if self._unsent:
+            await self._release(conn)
+        room = self._slots.room()
+        # while outcomes cannot be written down, more of them must not pile up
+        if room.total >= self._settings.webhook_concurrency and len(self._tried) <= 10 * _ENOUGH:
+            await self._claim(conn, room, now)
+        if self._more and self._slots.waiting <= self._slots.few:
+            return 0.0 if room.total else _WATCH_SECONDS
+        return _WATCH_SECONDS if self._senders else SWEEP_SECONDS
+
+    async def _claim(self, conn: Connection, room: Room, now: datetime) -> None:
+        behind, self._more = self._more, False
+        limit = min(_BATCH, room.total)
+        fanned = await deliveries.fan_out(conn, self._vault, limit=limit, room=room, lease=self._lease, now=now)
+        self._line_up(fanned.claimed, room, now)
+        self._more = fanned.events == limit
+        if fanned.more or (behind and not fanned.events) or now - self._claimed_at > _CLAIM_EVERY:
+            self._claimed_at = now
+            room = self._slots.room()
+            claimed = await deliveries.claim(conn, self._vault, room=room, lease=self._lease, now=now)
+            self._line_up(claimed, room, now)
+            self._more |= len(claimed) >= room.total
+
+    def _line_up(self, claimed: list[Claimed], room: Room, now: datetime) -> None:
+        for delivery, _ in claimed:
             if delivery.attempts == 0:
                 metrics.DISPATCH_SECONDS.observe(max(0.0, (now - delivery.event_at).total_seconds()))
-            task = asyncio.create_task(self._send(delivery))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
-        return fanned == _BATCH
+        self._slots.put(claimed, room, now)
+        self._fill(datetime.now(UTC))
 
-    async def _record(self, conn: Connection) -> None:
+    async def _release(self, conn: Connection) -> float:
+        await deliveries.release(conn, self._unsent)
+        self._unsent.clear()
+        return 0.0
+
+    # Sending.
+
+    def _fill(self, now: datetime) -> None:
+        """A sender for every slot that may be used."""
+        while not self.stopped.is_set() and (delivery := self._slots.take(now)):
+            task = asyncio.create_task(self._send(delivery, now))
+            self._senders.add(task)
+            task.add_done_callback(self._senders.discard)
+
+    async def _send(self, delivery: Delivery | None, now: datetime) -> None:
+        """Send one delivery after the other, as long as there are any: a task for each would cost more."""
+        while delivery:
+            outcome = await self._attempt(delivery, now)
+            now = datetime.now(UTC)
+            (_DELIVERED if outcome.delivered else _FAILED).inc()
+            metrics.DELIVERY_SECONDS.observe(outcome.duration_ms / 1000)
+            self._tried.append((delivery, outcome))
+            self._news.set()
+            if len(self._tried) >= _ENOUGH:
+                self._enough.set()
+            if self._slots.finished(delivery, now, timed_out=outcome.error == "timeout"):
+                self._more = True
+            delivery = None if self.stopped.is_set() else self._slots.take(now)
+            # this outcome may have earned its webhook more slots
+            self._fill(now)
+            if self._more and self._slots.waiting <= self._slots.few:
+                self.wake()
+
+    async def _attempt(self, delivery: Delivery, now: datetime) -> Outcome:
+        """An attempt never raises; if it does, that is our fault, and must cost neither the slot nor the record."""
+        try:
+            return await attempt(
+                self._session,
+                delivery,
+                development=self._settings.development,
+                allowed=self._settings.webhook_allow_networks,
+                now=now,
+            )
+        except Exception:  # noqa: BLE001 -- see above
+            _log.exception("attempt_failed", delivery_id=str(delivery.id))
+            return Outcome(now, None, 0, "internal_error", None, None)
+
+    # What happened.
+
+    async def _record_all(self) -> None:
+        """Write down outcomes as they come, until the last sender has left."""
+        while self._tried or self._senders or not self.stopped.is_set():
+            await self._news.wait()
+            self._news.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._enough.wait(), timeout=_GATHER_SECONDS)
+            self._enough.clear()
+            await self._insist(self._record)
+
+    async def _record(self, conn: Connection) -> float:
         """What cannot be written down now stays for the next time. When a batch is refused, each outcome is tried by
         itself, so that one that the database will never take cannot keep the others from being known."""
         tried, self._tried = self._tried, []
         if not tried:
-            return
+            return 0.0
         try:
             await deliveries.record(conn, tried)
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
@@ -131,24 +235,6 @@ class Deliveries:
                     _log.exception("outcome_refused", delivery_id=str(each[0].id))
         except BaseException:
             self._tried = tried + self._tried
+            self._news.set()
             raise
-
-    async def _send(self, delivery: Delivery) -> None:
-        outcome = await attempt(
-            self._session,
-            delivery,
-            development=self._settings.development,
-            allowed=self._settings.webhook_allow_networks,
-            now=datetime.now(UTC),
-        )
-        metrics.DELIVERIES.labels("delivered" if outcome.delivered else "failed").inc()
-        metrics.DELIVERY_SECONDS.observe(outcome.duration_ms / 1000)
-        self._tried.append((delivery, outcome))
-        self._busy[delivery.webhook_id] -= 1
-        if not self._busy[delivery.webhook_id]:
-            del self._busy[delivery.webhook_id]
-        # one statement for many outcomes: the first asks for attention a little later, a full batch or the last at once
-        if len(self._tried) >= _ENOUGH or len(self._sending) == 1:
-            self.wake()
-        elif len(self._tried) == 1:
-            asyncio.get_running_loop().call_later(_GATHER_SECONDS, self.wake)
+        return 0.0
