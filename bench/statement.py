@@ -41,7 +41,7 @@ class _Recorder:
     async def fetchval(self, query: str, *arguments: object) -> object:
         if query == SQL.create_booking:
             self.arguments = arguments
-            return True
+            return "won"
         return await self._conn.fetchval(query, *arguments)
 
     def __getattr__(self, name: str) -> Any:

@@ -22,9 +22,9 @@ Handler = Callable[[Call], Awaitable[web.Response]]
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """scope: one of `app.domain.identity.scopes`, or `any` for every valid key. proves_key: the handler's first
-    statement is `load_inputs`, which proves the key by itself, so that a key seen in the last minute costs no round
-    trip of its own. A test revokes a remembered key and asks every route."""
+    """scope: one of `app.domain.identity.scopes`, or `any` for every valid key. proves_key: whatever the
+    handler answers follows from a statement that proves the key by itself (`load_inputs`, or the claim), so that a key
+    seen in the last minute costs no round trip of its own. A test revokes a remembered key and asks every route."""
 
     method: str
     path: str

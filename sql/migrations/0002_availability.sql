@@ -26,6 +26,8 @@ create table schedules (
     overrides    jsonb not null default '[]' check (jsonb_typeof(overrides) = 'array'),
     valid_from   date,
     valid_until  date,
+    -- raised by every edit: a decision names the version that it was made by
+    version      bigint not null default 1,
     created_at   timestamptz not null,
     updated_at   timestamptz not null,
     primary key (org_id, id),

@@ -1,10 +1,26 @@
 -- name: create_booking
 -- One statement: the claim, and what follows from it. ON CONFLICT DO NOTHING makes the exclusion constraint answer with
--- an empty result; sixty-four plain inserts for one slot deadlock instead. Busy time of calendars is asked again here,
--- because a sync may have written some since the slot was looked at.
-with claim as (
+-- an empty result; sixty-four plain inserts for one slot deadlock instead. Busy time of calendars is asked here too,
+-- because a sync may have written some a moment ago. Nothing is claimed unless all that the decision was made by still
+-- holds: the key, the event type, the host, and the host's hours.
+with known as (
+    select t.id
+    from event_types t
+    join users u on u.org_id = t.org_id and u.id = $10 and u.disabled_at is null
+    join schedules s on s.org_id = t.org_id and s.id = $35 and s.version = $36
+        and s.id = coalesce(t.schedule_id, (select d.id from schedules d
+                                            where d.org_id = u.org_id and d.user_id = u.id and d.is_default))
+    where t.org_id = $1 and t.id = $9 and t.config_version = $34 and t.archived_at is null
+      and ($37::uuid is null or exists (
+          select from api_keys k
+          join users o on o.org_id = k.org_id and o.id = k.user_id and o.disabled_at is null
+          where k.org_id = t.org_id and k.id = $37 and k.revoked_at is null
+            and (k.expires_at is null or k.expires_at > $28)
+      ))
+), claim as (
     insert into allocations (org_id, id, subject_no, during, booking_id)
     select $1::uuid, $3::uuid, $4::bigint, tstzrange($5, $6), $2::uuid
+    from known
     where not exists (
         select from busy_blocks k
         join calendars c on c.org_id = k.org_id and c.id = k.calendar_id and c.generation = k.generation and c.read_busy
@@ -34,7 +50,7 @@ with claim as (
     insert into outbox (org_id, topic, ref_id, due_at)
     select $1, 'event', id, $28 from event
 )
-select true from booking;
+select case when exists (select from booking) then 'won' when exists (select from known) then 'taken' else 'stale' end;
 
 -- name: get_booking
 select b.org_id, b.id, b.code, b.status, b.event_type_id, t.code as event_type_code, b.resource_id, b.assigned_to_id,

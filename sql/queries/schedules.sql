@@ -29,7 +29,7 @@ limit $3;
 -- name: update_schedule
 update schedules
 set name = $3, timezone = $4, is_default = $5, weekly = $6, overrides = $7, valid_from = $8, valid_until = $9,
-    updated_at = $10
+    version = version + 1, updated_at = $10
 where org_id = $1 and id = $2;
 
 -- name: delete_unused_schedule

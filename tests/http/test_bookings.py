@@ -4,7 +4,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from tests.support import Api, booking_body
+from app.core import db
+from app.core.ids import new_id
+from tests.support import Api, Tenant, booking_body
 
 
 @pytest.fixture
@@ -94,3 +96,78 @@ async def test_duration_and_host_are_the_event_types_own(api: Api, soon: datetim
     assert wrong["errors"][0]["field"] == "duration"
     stranger = booking_body("both", start, host_id="usr_01h2xcejqtf2nbrexx3vqjhp41")
     assert (await api.post("/v1/bookings", stranger)).ok(400)["errors"][0]["field"] == "host_id"
+
+
+async def closed_now(api: Api, event_type: str, start: datetime) -> None:
+    assert (await api.book(event_type, start)).ok(409)["code"] == "slot_unavailable"
+
+
+async def test_what_was_edited_a_moment_ago_counts_at_once(api: Api, soon: datetime) -> None:
+    """A process remembers what it decided by; every edit, and whoever made it, must be seen by the next booking."""
+    schedule = (await api.get("/v1/schedules")).ok()["schedules"][0]
+    code = (await api.event_type(code="call", booking_window_days=None))["code"]
+    half = [soon + timedelta(hours=9, minutes=30 * n) for n in range(16)]
+    (await api.book(code, half[0])).ok(201)
+    path = f"/v1/schedules/{schedule['id']}"
+    (await api.call("PATCH", path, {"overrides": [{"date": soon.date().isoformat(), "windows": []}]})).ok()
+    await closed_now(api, code, half[1])
+    (await api.call("PATCH", path, {"overrides": []})).ok()
+    (await api.book(code, half[1])).ok(201)
+    night = await api.always_open()
+    (await api.call("PATCH", f"/v1/event-types/{code}", {"schedule_id": night["id"]})).ok()
+    (await api.book(code, soon + timedelta(hours=3))).ok(201)
+    (await api.call("PATCH", f"/v1/event-types/{code}", {"schedule_id": None})).ok()
+    await closed_now(api, code, soon + timedelta(hours=4))
+    (await api.call("PATCH", f"/v1/schedules/{night['id']}", {"is_default": True})).ok()
+    (await api.book(code, soon + timedelta(hours=4))).ok(201)
+    (await api.call("PATCH", f"/v1/event-types/{code}", {"buffer_before_minutes": 60})).ok()
+    assert (await api.book(code, half[2])).ok(409)["code"] == "slot_taken"
+    (await api.call("PATCH", f"/v1/event-types/{code}", {"active": False})).ok()
+    await closed_now(api, code, half[8])
+    (await api.call("PATCH", f"/v1/event-types/{code}", {"active": True, "durations": [30, 60]})).ok()
+    long = booking_body(code, half[8], duration=60)
+    (await api.post("/v1/bookings", long)).ok(201)
+    assert (await api.call("DELETE", f"/v1/event-types/{code}")).status == 204
+    assert (await api.book(code, half[12])).ok(404)["code"] == "event_type_not_found"
+    again = await api.event_type(code="call", slug="call-again", booking_window_days=None)
+    booked = (await api.book(code, half[14])).ok(201)["booking"]
+    assert booked["event_type_id"] == again["id"]
+
+
+async def test_a_host_who_left_is_not_booked(api: Api, soon: datetime, conn: db.Connection, tenant: Tenant) -> None:
+    code = (await api.event_type(code="call", booking_window_days=None))["code"]
+    (await api.book(code, soon + timedelta(hours=9))).ok(201)
+    other = await conn.fetchval("select id from users where org_id = $1", tenant.org_id)
+    await conn.execute("update users set disabled_at = now() where id = $1", other)
+    assert (await api.book(code, soon + timedelta(hours=10))).status == 401, "this key is the host's own"
+    count = await conn.fetchval("select count(*) from bookings where org_id = $1", tenant.org_id)
+    assert count == 1
+
+
+async def test_a_busy_calendar_is_taken(api: Api, soon: datetime, conn: db.Connection, tenant: Tenant) -> None:
+    """Listed ⇔ bookable holds for what a calendar says, too."""
+    code = (await api.event_type(code="call", booking_window_days=None))["code"]
+    (await api.book(code, soon + timedelta(hours=9))).ok(201)
+    await conn.execute(
+        """
+        with connection as (
+            insert into calendar_connections (org_id, id, user_id, provider, account, credentials_sealed, status,
+                                              created_at, updated_at)
+            values ($1, $2, $3, 'caldav', 'x', '', 'active', now(), now()) returning org_id, id, user_id
+        ), calendar as (
+            insert into calendars (org_id, id, connection_id, user_id, remote_id, name, created_at, updated_at)
+            select org_id, id, id, user_id, 'x', 'x', now(), now() from connection
+        )
+        insert into busy_blocks (org_id, calendar_id, generation, remote_id, subject_no, during)
+        select org_id, $2, 0, 'x', subject_no, tstzrange($4, $5) from users where org_id = $1 and id = $3
+        """,
+        *(tenant.org_id, new_id(), tenant.user_id, soon + timedelta(hours=10), soon + timedelta(hours=11)),
+    )
+    day = soon.date().isoformat()
+    listed = (await api.get(f"/v1/slots?event_type={code}&start={day}&end={day}&timezone=UTC")).ok()["slots"][day]
+    starts = {slot["start"] for slot in listed}
+    for minutes in range(9 * 60, 12 * 60, 30):
+        start = soon + timedelta(minutes=minutes)
+        bookable = start.strftime("%Y-%m-%dT%H:%M:%SZ") in starts
+        assert (await api.book(code, start)).status == (201 if bookable else 409)
+    assert len(starts) == 16 - 1 - 2

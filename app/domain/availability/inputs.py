@@ -53,6 +53,8 @@ class Host:
     hours: Hours | None
     # what the hours were parsed from: as good a key as the hours, and it can be hashed
     wording: tuple[object, ...]
+    schedule_id: UUID | None
+    schedule_version: int | None
     busy_starts: tuple[int, ...]
     busy_ends: tuple[int, ...]
 
@@ -73,17 +75,19 @@ async def load_inputs(
     event_type: UUID | str,
     start: datetime,
     end: datetime,
+    *,
+    busy: bool,
     now: datetime,
 ) -> Inputs:
     """The inputs for starts in [start, end) of an event type, named by its id or its code.
 
-    Busy time is what is held by bookings, live holds and calendars around the range, buffers and the longest duration
-    added. Raises NotFound `event_type_not_found`, and Unauthorized when the caller's key has ended: the same round trip
-    proves the key, see `app.web.routing`.
+    Busy time, where it is asked for, is what is held by bookings, live holds and calendars around the range, buffers
+    and the longest duration added. Raises NotFound `event_type_not_found`, and Unauthorized when the caller's key has
+    ended: the same round trip proves the key, see `app.web.routing`.
     """
     by_id = event_type if isinstance(event_type, UUID) else None
     by_code = event_type if isinstance(event_type, str) else None
-    rows = await conn.fetch(SQL.load_inputs, caller.org_id, by_id, by_code, start, end, now, caller.key_id)
+    rows = await conn.fetch(SQL.load_inputs, caller.org_id, by_id, by_code, start, end, now, caller.key_id, busy)
     if not rows:
         raise NotFound("No such event type in this organization.", code="event_type_not_found")
     if not rows[0]["key_alive"]:
@@ -120,6 +124,8 @@ def _host(row: sql.Row) -> Host:
         name=row["host_name"],
         hours=None if row["weekly"] is None else _hours(*wording),
         wording=wording,
+        schedule_id=row["schedule_id"],
+        schedule_version=row["schedule_version"],
         busy_starts=tuple(row["busy_starts"] or ()),
         busy_ends=tuple(row["busy_ends"] or ()),
     )

@@ -1,7 +1,8 @@
 """Which starts are open, and whether one start is: one function decides both.
 
 The one rule: `_starts` is the only place where a start is called open. `open_slots` asks it for a range, `choose_host`
-for a range of one second; what slots shows is therefore what a booking accepts.
+for a range of one second; what slots shows is therefore what a booking accepts. What is held by others is in the inputs
+of the former, and in the exclusion constraint that decides the latter: the same periods, buffers included.
 """
 
 import math
@@ -11,7 +12,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core.db import Connection
-from app.core.errors import InvalidInput, SlotTaken, SlotUnavailable
+from app.core.errors import InvalidInput, SlotUnavailable
 from app.core.times import epoch, from_epoch, iso_epoch
 from app.domain.availability import slots
 from app.domain.availability.inputs import Host, Inputs, Rules, load_inputs
@@ -67,7 +68,7 @@ async def find_open_slots(
     now: datetime,
 ) -> OpenSlots:
     """The open starts in [start, end) of an event type, for one of its durations (minutes)."""
-    inputs = await load_inputs(conn, caller, event_type, start, end, now)
+    inputs = await load_inputs(conn, caller, event_type, start, end, busy=True, now=now)
     return open_slots(inputs, epoch(start), epoch(end), duration=duration, host_id=host_id, now=now)
 
 
@@ -95,17 +96,11 @@ def question(
 
 
 def choose_host(inputs: Inputs, start: int, *, minutes: int, host_id: UUID | None, now: datetime) -> Host:
-    """The host who takes a booking at `start` (epoch seconds) for `minutes`.
-
-    Raises SlotUnavailable for a start that would not be open even with nothing booked, SlotTaken for one that would.
-    """
-    hosts = choose_hosts(inputs, host_id)
-    for host in hosts:
+    """The host who takes a booking at `start` (epoch seconds) for `minutes`, if nobody else has the time: that is for
+    the claim to find out. Raises SlotUnavailable for a start that is not open even with nothing booked."""
+    for host in choose_hosts(inputs, host_id):
         if _starts(inputs.rules, host, host.busy, minutes, start, start + 1, now):
             return host
-    for host in hosts:
-        if _starts(inputs.rules, host, (), minutes, start, start + 1, now):
-            raise SlotTaken("This time is taken. Ask for the open slots again and choose another one.")
     raise SlotUnavailable(_why_not(inputs.rules, start, now))
 
 

@@ -1,10 +1,12 @@
-"""Making a booking: look once, decide, write once.
+"""Making a booking: decide, then write once.
 
 The one rule: the writing is a single statement, which claims the slot, and only if the claim holds writes the booking,
 its history, its event and the outbox row. The exclusion constraint decides; a lost race is an empty result, not an
 exception, so any number of callers for one slot get one winner and clean refusals.
 """
 
+from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +14,7 @@ from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import SlotTaken, SlotUnavailable
+from app.core.errors import Conflict, InvalidInput, SlotTaken, SlotUnavailable
 from app.core.ids import Kind, encode, new_code, new_id
 from app.core.times import epoch, zone
 from app.domain.availability import service as availability
@@ -23,6 +25,10 @@ from app.domain.bookings.models import Actor, Attendee, BookedHost, Booking, Ste
 from app.domain.identity.models import Principal
 
 SQL = sql.load("bookings")
+
+_SECOND = timedelta(seconds=1)
+# An edit between reading and claiming is rare; three in a row are somebody else's script.
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +58,81 @@ class Created:
 async def create_booking(
     conn: Connection, principal: Principal, wanted: NewBooking, actor: Actor, now: datetime
 ) -> Created:
-    """Book one start. Raises SlotUnavailable (with up to three alternatives) or SlotTaken; then nothing is written."""
-    second = timedelta(seconds=1)
-    inputs = await load_inputs(conn, principal.caller, wanted.event_type, wanted.start, wanted.start + second, now)
-    minutes = availability.choose_duration(inputs.rules, wanted.duration_minutes)
-    start = epoch(wanted.start)
-    try:
-        if wanted.start.microsecond:
-            raise SlotUnavailable("A booking starts on a whole second. Choose one of the open slots.")
-        host = availability.choose_host(inputs, start, minutes=minutes, host_id=wanted.host_id, now=now)
-    except SlotUnavailable as refused:
-        refused.extra["alternatives"] = await availability.find_alternatives(
-            *(conn, principal.caller, inputs.rules.event_type_id, start),
-            minutes=minutes,
-            host_id=wanted.host_id,
-            now=now,
+    """Book one start. Raises SlotUnavailable (with up to three alternatives) or SlotTaken; then nothing is written.
+
+    The decision is made by remembered inputs where there are any, and counts only if the claim finds that they still
+    hold; a refusal is never made by them.
+    """
+    handle = (principal.org_id, wanted.event_type)
+    remembered = _REMEMBERED.recall(handle)
+    if remembered is not None:
+        with suppress(SlotUnavailable, InvalidInput):
+            created = await _attempt(conn, principal, wanted, remembered, actor, now)
+            if created is not None:
+                return created
+    for _ in range(_TRIES):
+        # busy time is not asked for: the claim finds out, and it alone could know
+        inputs = await load_inputs(
+            conn, principal.caller, wanted.event_type, wanted.start, wanted.start + _SECOND, busy=False, now=now
         )
-        raise
+        _REMEMBERED.remember(handle, inputs)
+        try:
+            created = await _attempt(conn, principal, wanted, inputs, actor, now)
+        except SlotUnavailable as refused:
+            refused.extra["alternatives"] = await _alternatives(conn, principal, wanted, inputs, now)
+            raise
+        if created is not None:
+            return created
+    raise Conflict("This event type is being edited right now; try again in a moment.")
+
+
+async def _attempt(
+    conn: Connection, principal: Principal, wanted: NewBooking, inputs: Inputs, actor: Actor, now: datetime
+) -> Created | None:
+    """Decide and claim; None when the inputs do not hold any more."""
+    minutes = availability.choose_duration(inputs.rules, wanted.duration_minutes)
+    if wanted.start.microsecond:
+        raise SlotUnavailable("A booking starts on a whole second. Choose one of the open slots.")
+    start = epoch(wanted.start)
+    host = availability.choose_host(inputs, start, minutes=minutes, host_id=wanted.host_id, now=now)
     booking = _booking(principal, wanted, inputs, host, minutes, actor, now)
     shown = represent(booking)
-    await _claim(conn, booking, event_of(booking, CREATED, shown, now), inputs, host, principal)
-    return Created(booking, shown)
+    outcome = await _claim(conn, booking, event_of(booking, CREATED, shown, now), inputs, host, principal)
+    if outcome == "taken":
+        raise SlotTaken("Somebody else has this time. Ask for the open slots again and choose another one.")
+    return Created(booking, shown) if outcome == "won" else None
+
+
+async def _alternatives(
+    conn: Connection, principal: Principal, wanted: NewBooking, inputs: Inputs, now: datetime
+) -> list[dict[str, str]]:
+    return await availability.find_alternatives(
+        *(conn, principal.caller, inputs.rules.event_type_id, epoch(wanted.start)),
+        minutes=availability.choose_duration(inputs.rules, wanted.duration_minutes),
+        host_id=wanted.host_id,
+        now=now,
+    )
+
+
+class _Memory:
+    """Inputs without busy time, as they were when last read. Never an answer by themselves: the claim names their
+    versions, and the database says whether they still hold."""
+
+    def __init__(self, most: int) -> None:
+        self._kept: OrderedDict[object, Inputs] = OrderedDict()
+        self._most = most
+
+    def recall(self, handle: object) -> Inputs | None:
+        return self._kept.get(handle)
+
+    def remember(self, handle: object, inputs: Inputs) -> None:
+        self._kept[handle] = inputs
+        self._kept.move_to_end(handle)
+        if len(self._kept) > self._most:
+            self._kept.popitem(last=False)
+
+
+_REMEMBERED = _Memory(most=2000)
 
 
 def _booking(
@@ -116,8 +176,9 @@ def _booking(
 
 async def _claim(
     conn: Connection, booking: Booking, event: Event, inputs: Inputs, host: Host, principal: Principal
-) -> None:
-    """Raises SlotTaken when somebody was faster, or a calendar said meanwhile that the host is busy."""
+) -> str:
+    """`won`; `taken` when somebody has the time or a calendar says that the host is busy; `stale` when what the
+    decision was made by does not hold any more."""
     rules, attendee, step = inputs.rules, booking.attendee, booking.history[0]
     assert attendee is not None  # noqa: S101 -- only a hold has none, and this is not one
     local_start = booking.starts_at.astimezone(zone(booking.timezone)).replace(tzinfo=None)
@@ -127,13 +188,13 @@ async def _claim(
     )
     who = (attendee.name, attendee.email, attendee.phone)
     extras = (booking.guests, booking.custom_fields, booking.metadata, booking.answers, booking.notes, booking.location)
-    won = await conn.fetchval(
+    outcome: str = await conn.fetchval(
         SQL.create_booking,
         *(booking.org_id, booking.id, new_id(), host.subject_no, *held),
         *(booking.code, booking.status.value, booking.event_type_id, host.user_id, principal.user_id),
         *(booking.starts_at, booking.ends_at, booking.timezone, local_start, *who, *extras),
         *(booking.requires_confirmation, rules.auto_complete, f"{encode(Kind.BOOKING, booking.id)}@slotwire"),
         *(booking.created_at, step.by, principal.key_id, event.id, event.type, event.body),
+        *(rules.config_version, host.schedule_id, host.schedule_version, principal.key_id),
     )
-    if not won:
-        raise SlotTaken("Somebody else booked this time a moment ago. Ask for the open slots again.")
+    return outcome

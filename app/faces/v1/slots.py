@@ -40,7 +40,8 @@ async def list_slots(call: Call) -> web.Response:
         decode(Kind.EVENT_TYPE, query.event_type) or query.event_type,
         from_epoch(start) - reach,
         from_epoch(end) + reach,
-        call.now,
+        busy=True,
+        now=call.now,
     )
     zone = query.timezone or next((host.hours.zone for host in inputs.hosts if host.hours), "UTC")
     start, end = _edges(first, last, zone)
