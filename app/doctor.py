@@ -56,10 +56,10 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
         yield Finding("fail", "database", refused(settings.database_url, error), advice)
         return
     try:
-        version = conn.get_server_version()
+        version = str(await conn.fetchval("show server_version")).split(" ")[0]
         number = int(await conn.fetchval("show server_version_num"))
         state = "ok" if number >= _OLDEST_POSTGRES else "fail"
-        yield Finding(state, "database", f"PostgreSQL {version.major}.{version.minor}", "use PostgreSQL 15 or newer")
+        yield Finding(state, "database", f"PostgreSQL {version}", "use PostgreSQL 15 or newer")
         yield Finding("ok", "extensions", "none needed")
         yield await _migrations(conn)
         yield await _clock(conn)

@@ -133,9 +133,12 @@ async def test_deep_bodies_are_booked_or_refused(api: Api, call: str, soon: date
         assert answer.status == (201 if depth < 64 else 400), answer.raw
 
 
-@pytest.mark.parametrize("packed", [b"{}", gzip.compress(b"{}"), gzip.compress(b'{"a": 1}' * 100)[:-6]])
-async def test_packed_bodies_are_refused(api: Api, packed: bytes) -> None:
-    answer = await api.post("/v1/bookings", packed, Content_Encoding="gzip")
+PACKED = {"not at all": b"{}", "well": gzip.compress(b"{}"), "cut off": gzip.compress(b'{"a": 1}' * 100)[:-6]}
+
+
+@pytest.mark.parametrize("packed", PACKED)
+async def test_packed_bodies_are_refused(api: Api, packed: str) -> None:
+    answer = await api.post("/v1/bookings", PACKED[packed], Content_Encoding="gzip")
     is_problem(answer, 415, "unsupported_media_type")
 
 
