@@ -3,19 +3,45 @@
 The one rule: rows inserted or deleted meanwhile never make a page skip or repeat another row.
 """
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
+from aiohttp import web
+from pydantic import Field
+
+from app.core.db import Connection
 from app.core.errors import InvalidInput
 from app.core.ids import Kind, decode, encode
+from app.web.call import Call, json_response
+from app.web.fields import QueryModel
 
-MAXIMUM = 100
+
+class Page(QueryModel):
+    limit: int = Field(default=50, ge=1, le=100)
+    cursor: str | None = Field(default=None, max_length=100)
 
 
 class HasId(Protocol):
     @property
     def id(self) -> UUID: ...
+
+
+Row = TypeVar("Row", bound=HasId)
+
+
+async def list_page(
+    call: Call,
+    kind: Kind,
+    nouns: str,
+    fetch: Callable[[Connection, UUID, UUID | None, int], Awaitable[Sequence[Row]]],
+    show: Callable[[Row], dict[str, Any]],
+) -> web.Response:
+    """The page of an organization's rows that the query asks for. fetch: (conn, org_id, after, limit) to rows."""
+    page = call.query(Page)
+    rows = await fetch(call.conn, call.principal.org_id, cursor_id(kind, page.cursor), page.limit + 1)
+    shown = [show(row) for row in rows[: page.limit]]
+    return json_response({"success": True, nouns: shown, "pagination": pagination(kind, rows, page.limit)})
 
 
 def cursor_id(kind: Kind, cursor: str | None) -> UUID | None:

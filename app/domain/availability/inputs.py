@@ -95,25 +95,11 @@ async def load_inputs(
     return Inputs(_rules(rows[0]), tuple(_host(row) for row in rows if row["user_id"] is not None))
 
 
+_COLUMNS = tuple(name for name in Rules.__dataclass_fields__ if name != "durations_minutes")
+
+
 def _rules(row: sql.Row) -> Rules:
-    return Rules(
-        event_type_id=row["event_type_id"],
-        code=row["code"],
-        title=row["title"],
-        active=row["active"],
-        duration_minutes=row["duration_minutes"],
-        durations_minutes=tuple(row["durations_minutes"]),
-        longest_minutes=row["longest_minutes"],
-        slot_interval_minutes=row["slot_interval_minutes"],
-        buffer_before_minutes=row["buffer_before_minutes"],
-        buffer_after_minutes=row["buffer_after_minutes"],
-        minimum_notice_minutes=row["minimum_notice_minutes"],
-        booking_window_days=row["booking_window_days"],
-        requires_confirmation=row["requires_confirmation"],
-        auto_complete=row["auto_complete"],
-        location=row["location"],
-        config_version=row["config_version"],
-    )
+    return Rules(durations_minutes=tuple(row["durations_minutes"]), **{name: row[name] for name in _COLUMNS})
 
 
 def _host(row: sql.Row) -> Host:

@@ -10,10 +10,10 @@ from app.core.errors import InvalidInput
 from app.core.ids import Kind
 from app.domain.event_types import service
 from app.domain.event_types.models import EventType, EventTypeFields, HostRef
-from app.faces.v1.shapes import EventTypeIn, EventTypePatch, HostIn, Page, QuestionIn, event_type_out
+from app.faces.v1.shapes import EventTypeIn, EventTypePatch, HostIn, QuestionIn, event_type_out
 from app.web import idempotency
 from app.web.call import Call, json_response
-from app.web.paging import cursor_id, pagination
+from app.web.paging import list_page
 
 _DEFAULT_MINUTES = 30
 # accepted with the only value that they can have
@@ -84,16 +84,9 @@ async def read(call: Call) -> web.Response:
 
 
 async def list_all(call: Call) -> web.Response:
-    page = call.query(Page)
-    after = cursor_id(Kind.EVENT_TYPE, page.cursor)
-    rows = await service.list_event_types(call.conn, call.principal.org_id, after, page.limit + 1)
     base = call.settings.public_url
-    return json_response(
-        {
-            "success": True,
-            "event_types": [event_type_out(row, base) for row in rows[: page.limit]],
-            "pagination": pagination(Kind.EVENT_TYPE, rows, page.limit),
-        }
+    return await list_page(
+        call, Kind.EVENT_TYPE, "event_types", service.list_event_types, lambda row: event_type_out(row, base)
     )
 
 

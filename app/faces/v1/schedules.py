@@ -9,10 +9,10 @@ from app.core.errors import InvalidInput
 from app.core.ids import Kind
 from app.domain.availability import schedules
 from app.domain.availability.schedules import Schedule, ScheduleFields
-from app.faces.v1.shapes import Page, ScheduleIn, SchedulePatch, schedule_out
+from app.faces.v1.shapes import ScheduleIn, SchedulePatch, schedule_out
 from app.web import idempotency
 from app.web.call import Call, json_response
-from app.web.paging import cursor_id, pagination
+from app.web.paging import list_page
 
 
 def _envelope(schedule: Schedule) -> dict[str, Any]:
@@ -51,16 +51,7 @@ async def read(call: Call) -> web.Response:
 
 
 async def list_all(call: Call) -> web.Response:
-    page = call.query(Page)
-    after = cursor_id(Kind.SCHEDULE, page.cursor)
-    rows = await schedules.list_schedules(call.conn, call.principal.org_id, after, page.limit + 1)
-    return json_response(
-        {
-            "success": True,
-            "schedules": [schedule_out(row) for row in rows[: page.limit]],
-            "pagination": pagination(Kind.SCHEDULE, rows, page.limit),
-        }
-    )
+    return await list_page(call, Kind.SCHEDULE, "schedules", schedules.list_schedules, schedule_out)
 
 
 async def update(call: Call) -> web.Response:

@@ -10,10 +10,10 @@ from app.core.ids import Kind
 from app.domain.webhooks import subscriptions
 from app.domain.webhooks.addresses import check_url
 from app.domain.webhooks.subscriptions import EVENTS
-from app.faces.v1.shapes import Page, WebhookIn, webhook_out
+from app.faces.v1.shapes import WebhookIn, webhook_out
 from app.web import idempotency
 from app.web.call import Call, json_response
-from app.web.paging import cursor_id, pagination
+from app.web.paging import list_page
 
 
 async def create(call: Call) -> web.Response:
@@ -47,16 +47,7 @@ async def read(call: Call) -> web.Response:
 
 
 async def list_all(call: Call) -> web.Response:
-    page = call.query(Page)
-    after = cursor_id(Kind.WEBHOOK, page.cursor)
-    rows = await subscriptions.list_webhooks(call.conn, call.principal.org_id, after, page.limit + 1)
-    return json_response(
-        {
-            "success": True,
-            "webhooks": [webhook_out(row) for row in rows[: page.limit]],
-            "pagination": pagination(Kind.WEBHOOK, rows, page.limit),
-        }
-    )
+    return await list_page(call, Kind.WEBHOOK, "webhooks", subscriptions.list_webhooks, webhook_out)
 
 
 async def delete(call: Call) -> web.Response:
