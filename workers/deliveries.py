@@ -7,6 +7,7 @@ claims time out.
 
 import asyncio
 import gc
+from collections import deque
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -38,6 +39,7 @@ _PAUSE_SECONDS = 1.0
 _COLLECT_AFTER = 20_000
 _DELIVERED = metrics.DELIVERIES.labels("delivered")
 _FAILED = metrics.DELIVERIES.labels("failed")
+_REFUSED = (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
 _log = logger("deliveries")
 
 
@@ -135,8 +137,8 @@ class Deliveries:
         # while outcomes cannot be written down, more of them must not pile up
         if room.total >= self._settings.webhook_concurrency and len(self._tried) <= 10 * _ENOUGH:
             await self._claim(conn, room, now)
-        if self._more and self._slots.waiting <= self._slots.few:
-            return 0.0 if room.total else _WATCH_SECONDS
+            if self._more and self._slots.waiting <= self._slots.few:
+                return 0.0
         return _WATCH_SECONDS if self._senders else SWEEP_SECONDS
 
     async def _claim(self, conn: Connection, room: Room, now: datetime) -> None:
@@ -221,20 +223,33 @@ class Deliveries:
     async def _record(self, conn: Connection) -> float:
         """What cannot be written down now stays for the next time. When a batch is refused, each outcome is tried by
         itself, so that one that the database will never take cannot keep the others from being known."""
-        tried, self._tried = self._tried, []
-        if not tried:
+        left, self._tried = deque(self._tried), []
+        if not left:
             return 0.0
         try:
-            await deliveries.record(conn, tried)
-        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
-            _log.exception("batch_refused", count=len(tried))
-            for each in tried:
-                try:
-                    await deliveries.record(conn, [each])
-                except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError):
-                    _log.exception("outcome_refused", delivery_id=str(each[0].id))
+            try:
+                await deliveries.record(conn, left)
+            except _REFUSED:
+                _log.exception("batch_refused", count=len(left))
+                while left:
+                    await self._record_one(conn, *left[0])
+                    left.popleft()
         except BaseException:
-            self._tried = tried + self._tried
+            self._tried = [*left, *self._tried]
             self._news.set()
             raise
+        if self._more:
+            # claiming may have paused until this was written down
+            self.wake()
         return 0.0
+
+    async def _record_one(self, conn: Connection, delivery: Delivery, outcome: Outcome) -> None:
+        """An outcome that the database will never take is written down without what it may object to, so that the
+        attempt counts: a delivery whose attempts do not count would be tried for ever."""
+        try:
+            await deliveries.record(conn, [(delivery, outcome)])
+        except _REFUSED:
+            _log.exception("outcome_refused", delivery_id=str(delivery.id))
+            plain = Outcome(outcome.at, None, 0, "unrecordable", None, None)
+            with suppress(*_REFUSED):
+                await deliveries.record(conn, [(delivery, plain)])

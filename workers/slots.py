@@ -59,6 +59,7 @@ class Slots:
         self._reserve = concurrency // 10
         self._slow_most = max(1, concurrency // 4)
         self._unproven_most = max(1, 3 * concurrency // 4)
+        self._unproven_waiting_most = concurrency
         self._lane_most = 4 * concurrency
         self._most = 5 * concurrency
         self.few = 2 * concurrency
@@ -70,12 +71,22 @@ class Slots:
 
     def room(self) -> Room:
         """How much may be claimed: in all, of a webhook without a lane, and of each that has one."""
-        total = max(0, self._most - self.waiting)
-        return Room(total, min(total, self._small), {key: self._room_of(lane) for key, lane in self._lanes.items()})
+        # half of it at a time: what a single claim brings for the unproven cannot fill it
+        total = max(0, min(self._most - self.waiting, self._most // 2))
+        open_to_all = self._unproven() < self._unproven_waiting_most
+        of = {key: self._room_of(lane, open_to_all) for key, lane in self._lanes.items()}
+        return Room(total, min(total, self._small) if open_to_all else 0, of)
 
-    def _room_of(self, lane: _Lane) -> int:
+    def _unproven(self) -> int:
+        """How much waits for webhooks that are slow or have not been seen yet. Bounded together: many of them with a
+        little each would fill the queue, and nobody else's deliveries could be claimed."""
+        return sum(len(lane.waiting) for lane in self._lanes.values() if lane.pace is not _Pace.QUICK)
+
+    def _room_of(self, lane: _Lane, open_to_all: bool) -> int:
         if lane.pace is _Pace.QUICK:
             return max(0, self._lane_most - len(lane.waiting))
+        if not open_to_all:
+            return 0
         if lane.pace is _Pace.SLOW and self._held[_Pace.SLOW] >= self._slow_most:
             return 0
         # nothing waits for long behind a slow receiver: only what it may have at once is claimed
@@ -123,6 +134,15 @@ class Slots:
                 return claimed.delivery
         return None
 
+    def _drop_late(self, lane: _Lane, now: datetime) -> None:
+        """What waits too long is not ours to give back: its lease is about to end; whoever claims it then has it."""
+        while lane.waiting and now + self._longest > lane.waiting[0].leased_until:
+            lane.waiting.popleft()
+            self.waiting -= 1
+            lane.more = True
+        if not lane.waiting and lane in self._turns:
+            self._turns.remove(lane)
+
     def _may_start(self, lane: _Lane) -> bool:
         held = len(lane.sending)
         if lane.pace is _Pace.QUICK:
@@ -164,6 +184,8 @@ class Slots:
                 self.waiting -= len(lane.waiting) - self._small
                 lane.waiting = deque(islice(lane.waiting, self._small))
                 lane.more = True
+            if lane.pace is not _Pace.QUICK:
+                self._drop_late(lane, now)
             if not lane.sending and not lane.waiting and self._forgettable(lane, now):
                 del self._lanes[key]
         return surplus

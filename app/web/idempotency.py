@@ -19,8 +19,8 @@ from app.core.errors import IdempotencyInProgress, IdempotencyKeyReused, Invalid
 from app.core.idempotency import Kept
 from app.web.body import parse_json
 from app.web.call import Call, raw_response
+from app.web.routing import IDEMPOTENCY_KEY
 
-_HEADER = "Idempotency-Key"
 _REPLAYED = "Idempotent-Replayed"
 _MARK = b'{"idempotent_replay":true,'
 _LONGEST = 255
@@ -28,7 +28,7 @@ _LONGEST = 255
 
 def idempotency_key(request: web.Request) -> str | None:
     """The key, unquoted, or None. Raises InvalidInput for an empty, overlong, doubled or unprintable one."""
-    given = request.headers.getall(_HEADER, [])
+    given = request.headers.getall(IDEMPOTENCY_KEY, [])
     if not given:
         return None
     key = given[0].strip()
@@ -37,7 +37,7 @@ def idempotency_key(request: web.Request) -> str | None:
         key = key[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     visible = key.isascii() and all("!" <= character <= "~" for character in key)
     if len(given) > 1 or not 1 <= len(key) <= _LONGEST or not visible:
-        raise InvalidInput.of(_HEADER, f"expected one key of 1 to {_LONGEST} visible characters")
+        raise InvalidInput.of(IDEMPOTENCY_KEY, f"expected one key of 1 to {_LONGEST} visible characters")
     return key
 
 

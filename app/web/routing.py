@@ -17,6 +17,8 @@ from app.domain.identity.keys import authenticate
 from app.web.body import read_body
 from app.web.call import KEYS, POOL, VAULT, Call
 
+IDEMPOTENCY_KEY = "Idempotency-Key"
+
 Handler = Callable[[Call], Awaitable[web.Response]]
 
 
@@ -55,7 +57,9 @@ def _guarded(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         raw = await read_body(request) if request.body_exists else b""
         now = datetime.now(UTC)
         async with db.acquire(request.app[POOL]) as conn:
-            principal = request.app[KEYS].recall(key, now) if route.proves_key else None
+            # a replay is answered from what was kept, by statements that prove nothing
+            provable = route.proves_key and IDEMPOTENCY_KEY not in request.headers
+            principal = request.app[KEYS].recall(key, now) if provable else None
             known = principal is not None
             if principal is None:
                 principal = await authenticate(conn, key, request.app[VAULT], now)

@@ -242,3 +242,14 @@ async def test_a_key_that_was_used_a_moment_ago_and_is_revoked_gets_nothing(
     for changed in [path, path.replace("event_type=call", "event_type=nowhere")]:
         assert (await theirs.call(route.method, changed, body)).ok(401)["code"] == "unauthorized"
     assert await conn.fetchval("select count(*) from bookings where org_id = $1", other.org_id) <= 1
+
+
+async def test_a_revoked_key_gets_no_replay(api: Api, conn: db.Connection, vault: Vault, soon: datetime) -> None:
+    other = await make_tenant(conn, vault)
+    theirs = Api(api.client, other.api_key)
+    await theirs.event_type(code="call", booking_window_days=None)
+    start = soon + timedelta(hours=9)
+    assert (await theirs.book("call", start, Idempotency_Key="k")).status == 201
+    assert (await theirs.book("call", start, Idempotency_Key="k")).status == 200
+    await conn.execute("update api_keys set revoked_at = now() where org_id = $1", other.org_id)
+    assert (await theirs.book("call", start, Idempotency_Key="k")).ok(401)["code"] == "unauthorized"

@@ -93,3 +93,38 @@ def test_stopping_gives_everything_back() -> None:
     take_all(slots)
     assert len(slots.empty()) == 40
     assert (slots.waiting, slots.take(NOW)) == (0, None)
+
+
+def test_many_hanging_webhooks_never_fill_the_queue() -> None:
+    """Two hundred that were never seen, each with more than enough: a quick one finds room and slots at any moment."""
+    slots = Slots(100, LONGEST)
+    prove(slots, QUICK)
+    moment = NOW
+    for step in range(200):
+        moment = NOW + timedelta(milliseconds=250 * step)
+        room = slots.room()
+        assert room.total >= 100, "claiming goes on"
+        batch: list[Claimed] = []
+        for number in range(100, 300):
+            wanted = min(20, room.of.get(UUID(int=number), room.other))
+            lease = moment - NOW + timedelta(seconds=31)
+            batch += owed(UUID(int=number), wanted, lease)[: max(0, room.total - len(batch))]
+        slots.put(batch, room, moment)
+        take_all(slots, moment)
+        room = slots.room()
+        assert room.of[QUICK] > 0
+        slots.put(owed(QUICK, 1, moment - NOW + timedelta(seconds=31)), room, moment)
+        (sent,) = take_all(slots, moment)
+        slots.finished(sent, moment, timed_out=False)
+        slots.review(moment)
+
+
+def test_what_waits_beyond_its_lease_does_not_count() -> None:
+    slots = Slots(100, LONGEST)
+    line_up(slots, HANGING, 10)
+    assert len(take_all(slots)) == 10
+    slots.put(owed(OTHER, 10, timedelta(seconds=17)), slots.room(), NOW)
+    assert slots.waiting == 10
+    slots.review(NOW + timedelta(seconds=2))
+    assert slots.waiting == 0
+    assert take_all(slots, NOW + timedelta(seconds=2)) == []

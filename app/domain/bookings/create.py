@@ -29,6 +29,7 @@ SQL = sql.load("bookings")
 _SECOND = timedelta(seconds=1)
 # An edit between reading and claiming is rare; three in a row are somebody else's script.
 _TRIES = 3
+_REMEMBERED_FOR = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ async def create_booking(
     hold; a refusal is never made by them.
     """
     handle = (principal.org_id, wanted.event_type)
-    remembered = _REMEMBERED.recall(handle)
+    remembered = _REMEMBERED.recall(handle, now)
     if remembered is not None:
         with suppress(SlotUnavailable, InvalidInput):
             created = await _attempt(conn, principal, wanted, remembered, actor, now)
@@ -75,7 +76,7 @@ async def create_booking(
         inputs = await load_inputs(
             conn, principal.caller, wanted.event_type, wanted.start, wanted.start + _SECOND, busy=False, now=now
         )
-        _REMEMBERED.remember(handle, inputs)
+        _REMEMBERED.remember(handle, inputs, now)
         try:
             created = await _attempt(conn, principal, wanted, inputs, actor, now)
         except SlotUnavailable as refused:
@@ -116,17 +117,25 @@ async def _alternatives(
 
 class _Memory:
     """Inputs without busy time, as they were when last read. Never an answer by themselves: the claim names their
-    versions, and the database says whether they still hold."""
+    versions, and the database says whether they still hold.
+
+    Whoever changes what the claim does not name (a host's name, or that a host is back) raises `config_version` of the
+    event types that it concerns; for what is changed by hand, nothing is remembered for longer than a minute.
+    """
 
     def __init__(self, most: int) -> None:
-        self._kept: OrderedDict[object, Inputs] = OrderedDict()
+        self._kept: OrderedDict[object, tuple[Inputs, datetime]] = OrderedDict()
         self._most = most
 
-    def recall(self, handle: object) -> Inputs | None:
-        return self._kept.get(handle)
+    def recall(self, handle: object, now: datetime) -> Inputs | None:
+        kept = self._kept.get(handle)
+        if kept is None or now - kept[1] > _REMEMBERED_FOR:
+            return None
+        self._kept.move_to_end(handle)
+        return kept[0]
 
-    def remember(self, handle: object, inputs: Inputs) -> None:
-        self._kept[handle] = inputs
+    def remember(self, handle: object, inputs: Inputs, now: datetime) -> None:
+        self._kept[handle] = (inputs, now)
         self._kept.move_to_end(handle)
         if len(self._kept) > self._most:
             self._kept.popitem(last=False)

@@ -47,7 +47,8 @@ def is_well_formed(key: str) -> bool:
 async def authenticate(conn: Connection, key: str, vault: Vault, now: datetime) -> Principal:
     """The principal behind a key. Raises Unauthorized for an unknown, revoked or expired one, without saying which.
 
-    One point query per request and no cache: a revocation acts on the next request, in every process.
+    A revocation acts on the next request, in every process: what may be remembered of a key is whose it is, never that
+    it is alive.
     """
     row = await conn.fetchrow(SQL.find_key, digest(key), now) if is_well_formed(key) else None
     if row is None:

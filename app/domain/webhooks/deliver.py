@@ -137,4 +137,5 @@ def _name(problem: BaseException) -> str:
 
 def _seconds(retry_after: str | None) -> int | None:
     """Retry-After as delta-seconds (RFC 9110, section 10.2.3); the date form is rare and counts as not given."""
-    return int(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
+    readable = retry_after and len(retry_after) < 10 and retry_after.isascii() and retry_after.isdigit()
+    return int(retry_after) if retry_after and readable else None

@@ -113,7 +113,7 @@ def _verdict(delivery: Delivery, outcome: Outcome) -> tuple[str, datetime | None
 
 def _delivery(row: sql.Row, vault: Vault, now: datetime) -> Delivery:
     sealed = [row["secret_sealed"]]
-    if row["old_secret_sealed"] is not None and row["old_secret_until"] > now:
+    if row["old_secret_sealed"] is not None and row["old_secret_until"] is not None and row["old_secret_until"] > now:
         sealed.append(row["old_secret_sealed"])
     try:
         secrets = tuple(vault.unseal_cached(each).decode() for each in sealed)
