@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 from aiohttp import web
 
 from app.core import db, wake
 from app.core.logs import set_up_logs
+from app.core.recent import Recent
 from app.core.settings import ConfigurationError, Settings
 from app.core.vault import Vault
 from app.core.wake import Waker
@@ -14,7 +16,6 @@ from app.faces import operations
 from app.faces.v1.routes import ROUTES as V1_ROUTES
 from app.web.body import MAXIMUM_BODY_BYTES
 from app.web.call import KEYS, POOL, SETTINGS, VAULT, WAKER
-from app.web.known_keys import KnownKeys
 from app.web.middleware import around
 from app.web.routing import add_routes
 
@@ -34,7 +35,7 @@ def build_app(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[around], client_max_size=MAXIMUM_BODY_BYTES)
     app[SETTINGS] = settings
     app[VAULT] = Vault(settings.secret_keys)
-    app[KEYS] = KnownKeys()
+    app[KEYS] = Recent(most=10_000, age=timedelta(minutes=1))
     app.cleanup_ctx.append(_database)
     app.cleanup_ctx.append(_waker)
     operations.add_routes(app)

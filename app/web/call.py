@@ -18,12 +18,12 @@ from app.core import db
 from app.core.db import Connection
 from app.core.errors import NotFound
 from app.core.ids import Kind, decode
+from app.core.recent import Recent
 from app.core.settings import Settings
 from app.core.vault import Vault
 from app.core.wake import Waker
 from app.domain.identity.models import Principal
 from app.web.body import parse_body, parse_query
-from app.web.known_keys import KnownKeys
 
 Result = TypeVar("Result")
 Model = TypeVar("Model", bound=BaseModel)
@@ -32,7 +32,11 @@ POOL = web.AppKey("pool", asyncpg.Pool)
 SETTINGS = web.AppKey("settings", Settings)
 VAULT = web.AppKey("vault", Vault)
 WAKER = web.AppKey("waker", Waker)
-KEYS = web.AppKey("keys", KnownKeys)
+
+# Keys seen in the last minute: whose they are and what they may do, which never changes; never that they are alive.
+# Routes that use this prove that in the statement that answers them.
+KnownKeys = Recent[str, Principal]
+KEYS: web.AppKey[KnownKeys] = web.AppKey("keys", Recent)
 
 
 @dataclass(frozen=True, slots=True)

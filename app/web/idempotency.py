@@ -52,7 +52,9 @@ async def create(
     key = idempotency_key(call.request)
     if key is not None:
         return await call.write(lambda conn: _create_once(conn, call, key, make))
-    made = await (make(call.conn) if one_statement else call.write(make))
+    if not one_statement:
+        return raw_response(orjson.dumps(await call.write(make)), 201)
+    made = await make(call.conn)
     call.wake()
     return raw_response(orjson.dumps(made), 201)
 

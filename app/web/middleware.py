@@ -20,6 +20,7 @@ from app.web.problems import Unexpected, problem
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", flags=re.ASCII)
 _QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
+_FAULT = "This is a fault of ours. The log has more, under the request_id."
 _log = logger("http")
 
 
@@ -46,17 +47,22 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
     except asyncpg.ForeignKeyViolationError:
         found = Conflict("Something that this refers to was removed meanwhile, or is still in use. Look again.")
     except AWAY as error:
-        if isinstance(error, ValueError):
-            # the driver's complaint about an argument of ours is no outage
-            _log.exception("unexpected")
-            found = Unexpected("This is a fault of ours. The log has more, under the request_id.")
-            return problem(found, request_id=request_id, path=request.path)
-        _log.warning("database_away", error=type(error).__name__)
-        found = Unavailable("The database is away or overloaded; try again in a moment.")
+        # the driver's complaint about an argument of ours is no outage
+        found = _fault() if isinstance(error, ValueError) else _away(error)
     except Exception:  # noqa: BLE001 -- the last resort: logged whole, answered as a problem
-        _log.exception("unexpected")
-        found = Unexpected("This is a fault of ours. The log has more, under the request_id.")
+        found = _fault()
     return problem(found, request_id=request_id, path=request.path)
+
+
+def _fault() -> Unexpected:
+    """Said of the exception that is being handled, which is logged."""
+    _log.exception("unexpected")
+    return Unexpected(_FAULT)
+
+
+def _away(error: Exception) -> Unavailable:
+    _log.warning("database_away", error=type(error).__name__)
+    return Unavailable("The database is away or overloaded; try again in a moment.")
 
 
 def _from_aiohttp(error: web.HTTPException) -> SlotwireError:
@@ -69,7 +75,7 @@ def _from_aiohttp(error: web.HTTPException) -> SlotwireError:
         return NotFound("There is nothing at this path. The API begins at /v1.")
     if error.status < 500:
         return InvalidInput("The request cannot be read.", code="invalid_request")
-    return Unexpected("This is a fault of ours. The log has more, under the request_id.")
+    return Unexpected(_FAULT)
 
 
 def _note(request: web.Request, status: int, seconds: float) -> None:

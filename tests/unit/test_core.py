@@ -1,7 +1,7 @@
 """The ground: ids, times, settings, secrets, SQL files. No I/O beyond the environment."""
 
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -9,6 +9,7 @@ from cryptography.fernet import Fernet
 
 from app.core import ids, sql, times
 from app.core.ids import Kind
+from app.core.recent import Recent
 from app.core.settings import ConfigurationError, Settings, load_settings
 from app.core.vault import SealBroken, Vault, derive, digest
 from tests.support import SECRET_KEY
@@ -153,3 +154,15 @@ def test_production_needs_its_keys() -> None:
 def test_settings_have_a_public_address() -> None:
     assert Settings(env="development", port=1).public_url == "http://127.0.0.1:1"
     assert Settings(env="development", base_url="https://b.example/").public_url == "https://b.example"
+
+
+def test_recent_forgets_by_age_and_by_use() -> None:
+    moment = datetime(2026, 5, 1, tzinfo=UTC)
+    recent: Recent[str, int] = Recent(most=2, age=timedelta(minutes=1))
+    recent.remember("a", 1, moment)
+    recent.remember("b", 2, moment)
+    assert recent.recall("a", moment + timedelta(minutes=1)) == 1
+    recent.remember("c", 3, moment)
+    assert recent.recall("b", moment) is None, "the least recently used one went"
+    assert recent.recall("a", moment) == 1
+    assert recent.recall("a", moment + timedelta(minutes=1, microseconds=1)) is None

@@ -5,7 +5,6 @@ its history, its event and the outbox row. The exclusion constraint decides; a l
 exception, so any number of callers for one slot get one winner and clean refusals.
 """
 
-from collections import OrderedDict
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +15,7 @@ from app.core import sql
 from app.core.db import Connection
 from app.core.errors import Conflict, InvalidInput, SlotTaken, SlotUnavailable
 from app.core.ids import Kind, encode, new_code, new_id
+from app.core.recent import Recent
 from app.core.times import epoch, zone
 from app.domain.availability import service as availability
 from app.domain.availability.inputs import Host, Inputs, load_inputs
@@ -29,7 +29,6 @@ SQL = sql.load("bookings")
 _SECOND = timedelta(seconds=1)
 # An edit between reading and claiming is rare; three in a row are somebody else's script.
 _TRIES = 3
-_REMEMBERED_FOR = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,33 +114,11 @@ async def _alternatives(
     )
 
 
-class _Memory:
-    """Inputs without busy time, as they were when last read. Never an answer by themselves: the claim names their
-    versions, and the database says whether they still hold.
-
-    Whoever changes what the claim does not name (a host's name, or that a host is back) raises `config_version` of the
-    event types that it concerns; for what is changed by hand, nothing is remembered for longer than a minute.
-    """
-
-    def __init__(self, most: int) -> None:
-        self._kept: OrderedDict[object, tuple[Inputs, datetime]] = OrderedDict()
-        self._most = most
-
-    def recall(self, handle: object, now: datetime) -> Inputs | None:
-        kept = self._kept.get(handle)
-        if kept is None or now - kept[1] > _REMEMBERED_FOR:
-            return None
-        self._kept.move_to_end(handle)
-        return kept[0]
-
-    def remember(self, handle: object, inputs: Inputs, now: datetime) -> None:
-        self._kept[handle] = (inputs, now)
-        self._kept.move_to_end(handle)
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
-
-
-_REMEMBERED = _Memory(most=2000)
+# Inputs without busy time, as they were when last read. Never an answer by themselves: the claim names their versions,
+# and the database says whether they still hold. Whoever changes what the claim does not name (a host's name, or that a
+# host is back) raises `config_version` of the event types that it concerns; what is changed by hand is forgotten in a
+# minute.
+_REMEMBERED: Recent[tuple[UUID, UUID | str], Inputs] = Recent(most=2000, age=timedelta(minutes=1))
 
 
 def _booking(

@@ -1,7 +1,6 @@
 """`/v1/slots`: the open starts of an event type, grouped by local date."""
 
 from bisect import bisect_left
-from collections import OrderedDict
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 
@@ -10,6 +9,7 @@ from aiohttp import hdrs, web
 
 from app.core.errors import InvalidInput
 from app.core.ids import Kind, decode, encode
+from app.core.recent import Recent
 from app.core.times import EARLIEST, LATEST, epoch, from_epoch, iso_epoch, parse_instant
 from app.domain.availability.inputs import load_inputs
 from app.domain.availability.service import DAY, MAXIMUM_RANGE_DAYS, OpenSlots, open_slots, question
@@ -47,40 +47,23 @@ async def list_slots(call: Call) -> web.Response:
     start, end = _edges(first, last, zone)
     duration, host_id = query.duration, query.host_id
     key = (zone, start, end, question(inputs, start, end, duration=duration, host_id=host_id, now=call.now))
-    answer = _ANSWERS.get(key)
+    answer = _ANSWERS.recall(key, call.now)
     if answer is None:
         found = open_slots(inputs, start, end, duration=duration, host_id=host_id, now=call.now)
-        answer = _ANSWERS.put(key, _serialize(found, zone))
+        made = _serialize(found, zone)
+        answer = (made, etag_of(made))
+        if len(made) <= _LARGEST_KEPT:
+            _ANSWERS.remember(key, answer, call.now)
     body, etag = answer
     response = raw_response(body)
     response.headers[hdrs.ETAG] = etag
     return response
 
 
-class _Answers:
-    """The last answers, by everything they depend on. The inputs are read afresh for every request; what is spared is
-    computing and writing the same thousand slots for the next visitor of the same page."""
-
-    def __init__(self, most: int, largest: int) -> None:
-        self._kept: OrderedDict[object, tuple[bytes, str]] = OrderedDict()
-        self._most, self._largest = most, largest
-
-    def get(self, key: object) -> tuple[bytes, str] | None:
-        found = self._kept.get(key)
-        if found is not None:
-            self._kept.move_to_end(key)
-        return found
-
-    def put(self, key: object, body: bytes) -> tuple[bytes, str]:
-        made = (body, etag_of(body))
-        if len(body) <= self._largest:
-            self._kept[key] = made
-            if len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        return made
-
-
-_ANSWERS = _Answers(most=128, largest=128 * 1024)
+# The last answers, by everything they depend on. The inputs are read afresh for every request; what is spared is
+# computing and writing the same thousand slots for the next visitor of the same page.
+_ANSWERS: Recent[object, tuple[bytes, str]] = Recent(most=128, age=timedelta(days=1))
+_LARGEST_KEPT = 128 * 1024
 
 
 def _bound(name: str, text: str) -> Bound:
