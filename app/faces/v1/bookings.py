@@ -14,7 +14,7 @@ from app.domain.bookings.queries import get_booking
 from app.domain.bookings.tokens import tokens_of
 from app.domain.bookings.transitions import cancel_booking
 from app.domain.identity.scopes import covers
-from app.faces.v1.shapes import BookingIn, CancelIn
+from app.faces.v1.shapes.bookings import BookingIn, CancelIn
 from app.web import idempotency
 from app.web.call import Call, json_response
 

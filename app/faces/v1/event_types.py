@@ -10,7 +10,7 @@ from app.core.errors import InvalidInput
 from app.core.ids import Kind
 from app.domain.event_types import service
 from app.domain.event_types.models import EventType, EventTypeFields, HostRef
-from app.faces.v1.shapes import EventTypeIn, EventTypePatch, HostIn, QuestionIn, event_type_out
+from app.faces.v1.shapes.event_types import EventTypeIn, EventTypePatch, HostIn, QuestionIn, event_type_out
 from app.web import idempotency
 from app.web.call import Call, json_response
 from app.web.paging import list_page

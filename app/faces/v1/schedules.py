@@ -9,7 +9,7 @@ from app.core.errors import InvalidInput
 from app.core.ids import Kind
 from app.domain.availability import schedules
 from app.domain.availability.schedules import Schedule, ScheduleFields
-from app.faces.v1.shapes import ScheduleIn, SchedulePatch, schedule_out
+from app.faces.v1.shapes.schedules import ScheduleIn, SchedulePatch, schedule_out
 from app.web import idempotency
 from app.web.call import Call, json_response
 from app.web.paging import list_page

@@ -14,7 +14,7 @@ from app.core.times import EARLIEST, LATEST, epoch, from_epoch, iso_epoch, parse
 from app.domain.availability.inputs import load_inputs
 from app.domain.availability.service import DAY, MAXIMUM_RANGE_DAYS, OpenSlots, open_slots, question
 from app.domain.availability.windows import day_start, local_date
-from app.faces.v1.shapes import SlotsQuery
+from app.faces.v1.shapes.slots import SlotsQuery
 from app.web.call import Call, raw_response
 from app.web.fields import parse_day
 from app.web.routing import etag_of

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from app.domain.identity.organizations import get_user
-from app.faces.v1.shapes import me_out
+from app.faces.v1.shapes.users import me_out
 from app.web.call import Call, json_response
 
 

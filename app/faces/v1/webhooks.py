@@ -10,7 +10,7 @@ from app.core.ids import Kind
 from app.domain.webhooks import subscriptions
 from app.domain.webhooks.addresses import check_url
 from app.domain.webhooks.subscriptions import EVENTS
-from app.faces.v1.shapes import WebhookIn, webhook_out
+from app.faces.v1.shapes.webhooks import WebhookIn, webhook_out
 from app.web import idempotency
 from app.web.call import Call, json_response
 from app.web.paging import list_page

@@ -1,0 +1,87 @@
+"""Schedules: what `/v1` takes and gives."""
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from app.core.ids import Kind, encode
+from app.core.times import iso
+from app.domain.availability.schedules import Schedule
+from app.web.fields import (
+    Day,
+    Name,
+    UserId,
+    WallTime,
+    WireModel,
+    ZoneName,
+    refusal,
+)
+
+
+class WindowIn(WireModel):
+    start: WallTime
+    end: WallTime
+
+    @model_validator(mode="after")
+    def _goes_forward(self) -> "WindowIn":
+        if self.end <= self.start:
+            raise refusal("end", "must come after start; over midnight takes two windows, to 24:00 and from 00:00")
+        return self
+
+
+class WeeklyIn(WindowIn):
+    day: Literal["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
+
+
+class OverrideIn(WireModel):
+    date: Day
+    windows: list[WindowIn] = Field(max_length=50)
+
+
+class OwnerIn(WireModel):
+    user_id: UserId
+
+
+class ScheduleIn(WireModel):
+    name: Name
+    timezone: ZoneName
+    owner: OwnerIn | None = None
+    is_default: bool = False
+    weekly: list[WeeklyIn] = Field(default_factory=list, max_length=200)
+    overrides: list[OverrideIn] = Field(default_factory=list, max_length=1000)
+    valid_from: Day | None = None
+    valid_until: Day | None = None
+
+    @model_validator(mode="after")
+    def _is_a_period(self) -> "ScheduleIn":
+        if self.valid_from and self.valid_until and self.valid_until < self.valid_from:
+            raise refusal("valid_until", "must not lie before valid_from")
+        if len({override.date for override in self.overrides}) != len(self.overrides):
+            raise refusal("overrides", "each date once")
+        return self
+
+
+class SchedulePatch(ScheduleIn):
+    name: Name = ""
+    timezone: ZoneName = "UTC"
+    owner: None = None
+
+
+def schedule_out(schedule: Schedule) -> dict[str, Any]:
+    if schedule.user_id is not None:
+        owner = {"user_id": encode(Kind.USER, schedule.user_id)}
+    else:
+        owner = {"resource_id": encode(Kind.RESOURCE, schedule.resource_id)} if schedule.resource_id else {}
+    return {
+        "id": encode(Kind.SCHEDULE, schedule.id),
+        "name": schedule.name,
+        "timezone": schedule.timezone,
+        "owner": owner,
+        "is_default": schedule.is_default,
+        "weekly": schedule.weekly,
+        "overrides": schedule.overrides,
+        "valid_from": schedule.valid_from and schedule.valid_from.isoformat(),
+        "valid_until": schedule.valid_until and schedule.valid_until.isoformat(),
+        "created_at": iso(schedule.created_at),
+        "updated_at": iso(schedule.updated_at),
+    }
