@@ -3,16 +3,16 @@
 The one rule: idempotent by e-mail. Whoever runs it twice gets the same organization, and a new key only when asked.
 """
 
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from app.core.db import Connection
+from app.core.emails import is_email
 from app.core.errors import InvalidInput
 from app.core.times import is_zone
 from app.core.vault import Vault
-from app.domain.availability.schedules import OFFICE_HOURS, ScheduleFields, create_schedule
+from app.domain.availability.schedules import create_default_schedule
 from app.domain.identity.keys import create_key
 from app.domain.identity.organizations import (
     NewOwner,
@@ -22,8 +22,6 @@ from app.domain.identity.organizations import (
 )
 from app.domain.identity.passwords import hash_password
 from app.domain.identity.scopes import SCOPES
-
-_EMAIL = re.compile(r"[!-?A-~]+@[!-?A-~]+", flags=re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ async def bootstrap(conn: Connection, wanted: Wanted, vault: Vault, now: datetim
             raise InvalidInput.of("scopes", f"'{scope}' is not a scope; there are {', '.join(SCOPES)}")
     if not is_zone(wanted.timezone):
         raise InvalidInput.of("timezone", f"'{wanted.timezone}' is not an IANA time zone, such as Europe/Berlin")
-    if not _EMAIL.fullmatch(wanted.email) or len(wanted.email) > 254:
+    if not is_email(wanted.email):
         raise InvalidInput.of("email", f"'{wanted.email[:300]}' is not an e-mail address")
     if not 1 <= len(wanted.organization.strip()) <= 200 or not wanted.organization.isprintable():
         raise InvalidInput.of("org", "expected a name of 1 to 200 printable characters")
@@ -78,16 +76,7 @@ async def bootstrap(conn: Connection, wanted: Wanted, vault: Vault, now: datetim
         password_hash=hash_password(wanted.password),
     )
     org_id, user_id = await create_organization(conn, owner, vault, now)
-    hours = ScheduleFields(
-        name="Working hours",
-        timezone=wanted.timezone,
-        is_default=True,
-        weekly=OFFICE_HOURS,
-        overrides=[],
-        valid_from=None,
-        valid_until=None,
-    )
-    await create_schedule(conn, org_id, user_id, hours, now)
+    await create_default_schedule(conn, org_id, user_id, wanted.timezone, now)
     return Bootstrapped(org_id, user_id, username, await _key(conn, org_id, user_id, scopes, now))
 
 

@@ -69,8 +69,13 @@ def environment_for(settings: Settings) -> dict[str, str]:
     }
 
 
+def unique_name() -> str:
+    """E-mails and handles are unique in the whole installation, which the tests share."""
+    return f"t{os.getpid()}-{next(_numbers)}-{new_id().hex[-8:]}"
+
+
 async def make_tenant(conn: db.Connection, vault: Vault, *, scopes: tuple[str, ...] = (), zone: str = "UTC") -> Tenant:
-    name = f"t{os.getpid()}-{next(_numbers)}-{new_id().hex[-8:]}"
+    name = unique_name()
     wanted = Wanted(name, f"{name}@example.com", "correct horse", username=name, timezone=zone, scopes=scopes)
     made = await db.run(conn, lambda conn: bootstrap(conn, wanted, vault, datetime.now(UTC)))
     assert made.api_key is not None
@@ -118,6 +123,11 @@ class Api:
 
     async def event_type(self, **fields: Any) -> Any:
         return (await self.post("/v1/event-types", {"title": "Call", **fields})).ok(201)["event_type"]
+
+    async def person(self, **fields: Any) -> Any:
+        """Somebody with an e-mail that nobody else has."""
+        email = f"{unique_name()}@example.com"
+        return (await self.post("/v1/users", {"email": email, "name": "Ben", **fields})).ok(201)["user"]
 
     async def always_open(self, zone: str = "UTC") -> Any:
         """A schedule without a closed minute."""

@@ -11,14 +11,10 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from app.core.emails import is_email
 from app.core.ids import Kind, decode
 from app.core.times import is_zone, parse_instant
 
-# The form that browsers accept in <input type="email"> (the HTML standard, "valid e-mail address").
-_EMAIL = re.compile(
-    r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
-    r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
-)
 _DATE = re.compile(r"\d{4}-\d\d-\d\d", flags=re.ASCII)
 _WALL_TIME = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00", flags=re.ASCII)
 
@@ -46,7 +42,7 @@ def _zone(value: str) -> str:
 
 
 def _email(value: str) -> str:
-    if not _EMAIL.fullmatch(value) or value.find("@") > 64:
+    if not is_email(value):
         _refuse("is not an e-mail address")
     return value
 
@@ -72,6 +68,11 @@ def refusal(field: str, message: str, code: str = "invalid_value") -> PydanticCu
     return PydanticCustomError(code, "{message}", {"field": field, "message": message})
 
 
+def missing(*fields: str) -> PydanticCustomError:
+    """For fields that are required only by what else is given, or is not."""
+    return PydanticCustomError("missing", "is required", {"fields": fields})
+
+
 def _refuse(message: str) -> Any:
     raise ValueError(message)
 
@@ -95,6 +96,11 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 Text = Annotated[str, StringConstraints(max_length=5000)]
 Phone = Annotated[str, StringConstraints(min_length=3, max_length=50)]
 Handle = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
+# Free JSON: names are kept as they are, since two may differ by a space.
+JsonObject = dict[Annotated[str, StringConstraints(strip_whitespace=False)], Any]
 
 UserId = Annotated[UUID, _id_of(Kind.USER)]
 ScheduleId = Annotated[UUID, _id_of(Kind.SCHEDULE)]
+LocationId = Annotated[UUID, _id_of(Kind.LOCATION)]
+ResourceId = Annotated[UUID, _id_of(Kind.RESOURCE)]
+TeamId = Annotated[UUID, _id_of(Kind.TEAM)]

@@ -37,9 +37,9 @@ on conflict do nothing
 returning handle;
 
 -- name: find_user_by_email
-select org_id, id, subject_no, email, name, username, timezone, role, created_at
+select org_id, id, subject_no, email, name, username, timezone, role, created_at, updated_at
 from users where lower(email) = lower($1) and disabled_at is null;
 
 -- name: get_user
-select id, subject_no, email, name, username, timezone, role, created_at
+select id, subject_no, email, name, username, timezone, role, created_at, updated_at
 from users where org_id = $1 and id = $2;

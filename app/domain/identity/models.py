@@ -53,3 +53,4 @@ class User:
     timezone: str
     role: str
     created_at: datetime
+    updated_at: datetime

@@ -14,7 +14,7 @@ from app.domain.identity.models import Principal, User
 
 SQL = sql.load("identity")
 
-USERNAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_HANDLE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 # Public addresses begin with a username, so the site's own first path segments are not for people.
 RESERVED_HANDLES = frozenset(
@@ -44,26 +44,24 @@ def username_from_email(email: str) -> str:
     return proposal if proposal and proposal not in RESERVED_HANDLES else f"user-{proposal}".strip("-")
 
 
-def check_username(username: str) -> None:
-    """Raises InvalidInput for a username that cannot begin a public address."""
-    if not USERNAME.fullmatch(username):
-        raise InvalidInput.of(
-            "username", "lower-case letters, digits and hyphens, at most 63, not beginning with a hyphen"
-        )
-    if username in RESERVED_HANDLES:
-        raise InvalidInput.of("username", f"'{username}' is reserved for the site's own pages")
+def check_handle(field: str, handle: str) -> None:
+    """Raises InvalidInput, naming the field, for a username or a team's slug that cannot begin a public address."""
+    if not _HANDLE.fullmatch(handle):
+        raise InvalidInput.of(field, "lower-case letters, digits and hyphens, at most 63, not beginning with a hyphen")
+    if handle in RESERVED_HANDLES:
+        raise InvalidInput.of(field, f"'{handle}' is reserved for the site's own pages")
 
 
 async def find_user_by_email(conn: Connection, email: str) -> tuple[UUID, User] | None:
     """The organization and the user with this address, whatever its capitals."""
     row = await conn.fetchrow(SQL.find_user_by_email, email)
-    return (row["org_id"], _user(row)) if row else None
+    return (row["org_id"], user_of(row)) if row else None
 
 
 async def get_user(conn: Connection, principal: Principal) -> User:
     row = await conn.fetchrow(SQL.get_user, principal.org_id, principal.user_id)
     assert row is not None, "a key's user cannot be missing: the foreign key holds it"  # noqa: S101
-    return _user(row)
+    return user_of(row)
 
 
 async def create_organization(conn: Connection, owner: NewOwner, vault: Vault, now: datetime) -> tuple[UUID, UUID]:
@@ -71,7 +69,7 @@ async def create_organization(conn: Connection, owner: NewOwner, vault: Vault, n
 
     Returns (org_id, user_id). Raises Conflict when the e-mail or the username is taken.
     """
-    check_username(owner.username)
+    check_handle("username", owner.username)
     org_id, user_id = new_id(), new_id()
     await conn.execute(SQL.insert_organization, org_id, owner.organization, vault.seal(new_secret()), now)
     created = await conn.fetchval(
@@ -85,14 +83,5 @@ async def create_organization(conn: Connection, owner: NewOwner, vault: Vault, n
     return org_id, user_id
 
 
-def _user(row: sql.Row) -> User:
-    return User(
-        id=row["id"],
-        subject_no=row["subject_no"],
-        email=row["email"],
-        name=row["name"],
-        username=row["username"],
-        timezone=row["timezone"],
-        role=row["role"],
-        created_at=row["created_at"],
-    )
+def user_of(row: sql.Row) -> User:
+    return User(**{name: row[name] for name in User.__dataclass_fields__})

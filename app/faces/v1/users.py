@@ -1,11 +1,66 @@
-"""`/v1/users`: who is behind the key."""
+"""`/v1/users`: the people of the organization, and who is behind the key."""
+
+from typing import Any
 
 from aiohttp import web
 
+from app.core.db import Connection
+from app.core.ids import Kind
+from app.domain.availability.schedules import create_default_schedule
+from app.domain.identity import people
+from app.domain.identity.models import User
 from app.domain.identity.organizations import get_user
-from app.faces.v1.shapes.users import me_out
+from app.domain.identity.people import PersonFields
+from app.faces.v1.shapes.users import PersonIn, PersonPatch, me_out, user_out
+from app.web import idempotency
 from app.web.call import Call, json_response
+from app.web.paging import list_page
+
+
+def _envelope(user: User) -> dict[str, Any]:
+    return {"success": True, "user": user_out(user)}
 
 
 async def me(call: Call) -> web.Response:
     return json_response(me_out(call.principal, await get_user(call.conn, call.principal)))
+
+
+async def create(call: Call) -> web.Response:
+    """A person made so can host at once: they get their hours in the same transaction."""
+    given, org_id = call.body(PersonIn), call.principal.org_id
+
+    async def make(conn: Connection) -> dict[str, Any]:
+        fields = PersonFields(
+            email=given.email,
+            name=given.name,
+            username=given.username or "",
+            timezone=given.timezone or (await get_user(conn, call.principal)).timezone,
+            role=given.role,
+        )
+        user = await people.create_person(conn, org_id, fields, call.now)
+        await create_default_schedule(conn, org_id, user.id, user.timezone, call.now)
+        return _envelope(user)
+
+    return await idempotency.create(call, make)
+
+
+async def read(call: Call) -> web.Response:
+    user = await people.get_person(call.conn, call.principal.org_id, call.path_id(Kind.USER))
+    return json_response(_envelope(user))
+
+
+async def list_all(call: Call) -> web.Response:
+    return await list_page(call, Kind.USER, "users", people.list_people, user_out)
+
+
+async def update(call: Call) -> web.Response:
+    given, user_id = call.body(PersonPatch), call.path_id(Kind.USER)
+    changes = {name: getattr(given, name) for name in given.model_fields_set}
+    user = await call.write(lambda conn: people.update_person(conn, call.principal.org_id, user_id, changes, call.now))
+    return json_response(_envelope(user))
+
+
+async def delete(call: Call) -> web.Response:
+    user_id = call.path_id(Kind.USER)
+    await call.write(lambda conn: people.remove_person(conn, call.principal, user_id, call.now))
+    return web.Response(status=204)

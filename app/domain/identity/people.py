@@ -1,0 +1,151 @@
+"""The people of an organization: make, read, edit, remove.
+
+The one rule: nobody is deleted. Whoever is removed is disabled: bookings, the e-mail and the username stay theirs. And
+an organization always has an owner who is not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.errors import Conflict, NotFound
+from app.core.ids import new_id
+from app.domain.identity.models import Principal, User
+from app.domain.identity.organizations import check_handle, user_of, username_from_email
+
+SQL = sql.load("people")
+
+OWNER = "owner"
+
+# Usernames are one namespace for the whole installation, so an `info` may well be the thousandth.
+_MOST_NAMESAKES = 10_000
+_LOOKED_UP_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class PersonFields:
+    """What a caller may set. An empty username: one made from the e-mail that is free."""
+
+    email: str
+    name: str
+    username: str
+    timezone: str
+    role: str
+
+
+async def create_person(conn: Connection, org_id: UUID, fields: PersonFields, now: datetime) -> User:
+    """Make a person, invited and without a password. Raises Conflict for a taken e-mail (of somebody removed, too) and
+    for a username that was asked for and is taken."""
+    if fields.username:
+        check_handle("username", fields.username)
+    user_id, username = new_id(), fields.username or username_from_email(fields.email)
+    created = await conn.fetchval(
+        SQL.insert_person, org_id, user_id, fields.email, fields.name, username, fields.timezone, fields.role, now
+    )
+    if created is None:
+        raise _taken_email(fields.email)
+    if not fields.username:
+        await _take_free_username(conn, org_id, user_id, fields.email)
+    elif await conn.fetchval(SQL.take_username, org_id, user_id, username) is None:
+        raise _taken_username(username)
+    return await get_person(conn, org_id, user_id)
+
+
+async def get_person(conn: Connection, org_id: UUID, user_id: UUID) -> User:
+    """Raises NotFound, for somebody who was removed too."""
+    return _found(await conn.fetchrow(SQL.get_person, org_id, user_id))
+
+
+async def list_people(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[User]:
+    """Up to `limit` people, oldest first, after the one that the cursor names."""
+    return [user_of(row) for row in await conn.fetch(SQL.list_people, org_id, after, limit)]
+
+
+async def update_person(
+    conn: Connection, org_id: UUID, user_id: UUID, changes: Mapping[str, Any], now: datetime
+) -> User:
+    """Merge the given fields (names of PersonFields) into a person. Raises Conflict for a taken e-mail or username, and
+    when nobody would be left as an owner."""
+    before = await _lock(conn, org_id, user_id, with_owners="role" in changes)
+    merged = PersonFields(
+        **{name: changes.get(name, getattr(before, name)) for name in PersonFields.__dataclass_fields__}
+    )
+    if merged.role != OWNER:
+        await _check_an_owner_stays(conn, org_id, before)
+    try:
+        await conn.execute(
+            SQL.update_person,
+            *(org_id, user_id, merged.email, merged.name, merged.username, merged.timezone, merged.role, now),
+        )
+    except asyncpg.UniqueViolationError:
+        raise _taken_email(merged.email) from None
+    if merged.username != before.username:
+        check_handle("username", merged.username)
+        try:
+            await conn.execute(SQL.move_handle, org_id, user_id, merged.username)
+        except asyncpg.UniqueViolationError:
+            raise _taken_username(merged.username) from None
+    if merged.name != before.name:
+        await conn.execute(SQL.raise_versions_of_host, org_id, user_id)
+    return await get_person(conn, org_id, user_id)
+
+
+async def remove_person(conn: Connection, principal: Principal, user_id: UUID, now: datetime) -> None:
+    """Disable a person: their keys and sessions end, they leave their teams, and event types offer them no more.
+
+    Raises Conflict for the caller's own person, and for the only owner.
+    """
+    org_id = principal.org_id
+    if user_id == principal.user_id:
+        raise Conflict("This key is this person's own. Use a key of somebody else to remove them.")
+    await _check_an_owner_stays(conn, org_id, await _lock(conn, org_id, user_id, with_owners=True))
+    await conn.execute(SQL.disable_person, org_id, user_id, now)
+    await conn.execute(SQL.revoke_keys_of_person, org_id, user_id, now)
+    await conn.execute(SQL.leave_teams, org_id, user_id)
+    await conn.execute(SQL.raise_versions_of_host, org_id, user_id)
+
+
+async def _take_free_username(conn: Connection, org_id: UUID, user_id: UUID, email: str) -> None:
+    """`ana-b`, or `ana-b-2` where that is taken. Nobody asked for it by name, so nobody is told that it is taken:
+    whoever is slower takes the next one."""
+    wanted = username_from_email(email)[:57]
+    for first in range(1, _MOST_NAMESAKES, _LOOKED_UP_AT_ONCE):
+        numbers = range(first, first + _LOOKED_UP_AT_ONCE)
+        candidates = [wanted if number == 1 else f"{wanted}-{number}" for number in numbers]
+        taken = {row["handle"] for row in await conn.fetch(SQL.list_taken_handles, candidates)}
+        for username in candidates:
+            if username not in taken and await conn.fetchval(SQL.take_username, org_id, user_id, username):
+                return
+    raise Conflict("Every username made from this e-mail is taken; name one.")
+
+
+async def _lock(conn: Connection, org_id: UUID, user_id: UUID, *, with_owners: bool) -> User:
+    """The person as they are now and stay until the commit; with_owners: and so does who owns the organization."""
+    if with_owners:
+        await conn.fetchval(SQL.lock_organization, org_id)
+    return _found(await conn.fetchrow(SQL.lock_person, org_id, user_id))
+
+
+async def _check_an_owner_stays(conn: Connection, org_id: UUID, leaving: User) -> None:
+    if leaving.role == OWNER and not await conn.fetchval(SQL.has_other_owner, org_id, leaving.id):
+        raise Conflict("This is the organization's only owner; make somebody else an owner first.")
+
+
+def _found(row: sql.Row | None) -> User:
+    if row is None:
+        raise NotFound("No such user in this organization.")
+    return user_of(row)
+
+
+def _taken_email(email: str) -> Conflict:
+    return Conflict(f"A user with the e-mail {email} exists already.")
+
+
+def _taken_username(username: str) -> Conflict:
+    return Conflict(f"The username '{username}' is taken; choose another.")

@@ -1,0 +1,50 @@
+"""`/v1/teams`: people who are bookable under one address."""
+
+from typing import Any
+
+from aiohttp import web
+
+from app.core.db import Connection
+from app.core.ids import Kind
+from app.domain.identity import teams
+from app.domain.identity.teams import Team, TeamFields
+from app.faces.v1.shapes.teams import TeamIn, TeamPatch, team_out
+from app.web import idempotency
+from app.web.call import Call, json_response
+from app.web.paging import list_page
+
+
+def _envelope(team: Team) -> dict[str, Any]:
+    return {"success": True, "team": team_out(team)}
+
+
+async def create(call: Call) -> web.Response:
+    given = call.body(TeamIn)
+    fields = TeamFields(slug=given.slug, name=given.name, user_ids=given.user_ids)
+
+    async def make(conn: Connection) -> dict[str, Any]:
+        return _envelope(await teams.create_team(conn, call.principal.org_id, fields, call.now))
+
+    return await idempotency.create(call, make)
+
+
+async def read(call: Call) -> web.Response:
+    team = await teams.get_team(call.conn, call.principal.org_id, call.path_id(Kind.TEAM))
+    return json_response(_envelope(team))
+
+
+async def list_all(call: Call) -> web.Response:
+    return await list_page(call, Kind.TEAM, "teams", teams.list_teams, team_out)
+
+
+async def update(call: Call) -> web.Response:
+    given, team_id = call.body(TeamPatch), call.path_id(Kind.TEAM)
+    changes = {name: getattr(given, name) for name in given.model_fields_set}
+    team = await call.write(lambda conn: teams.update_team(conn, call.principal.org_id, team_id, changes, call.now))
+    return json_response(_envelope(team))
+
+
+async def delete(call: Call) -> web.Response:
+    team_id = call.path_id(Kind.TEAM)
+    await call.write(lambda conn: teams.delete_team(conn, call.principal.org_id, team_id))
+    return web.Response(status=204)
