@@ -13,6 +13,18 @@ insert into schedules (org_id, id, user_id, name, timezone, is_default, weekly, 
                        created_at, updated_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11);
 
+-- name: lock_resource_owner
+-- NO KEY: bookings point at resources, and must not wait for somebody who edits hours.
+select id from resources where org_id = $1 and id = $2 and archived_at is null for no key update;
+
+-- name: insert_resource_schedule
+insert into schedules (org_id, id, resource_id, name, timezone, is_default, weekly, overrides, valid_from, valid_until,
+                       created_at, updated_at)
+values ($1, $2, $3, $4, $5, false, $6, $7, $8, $9, $10, $10);
+
+-- name: adopt_schedule
+update resources set schedule_id = $3, updated_at = $4 where org_id = $1 and id = $2 and schedule_id is null;
+
 -- name: get_schedule
 select id, name, timezone, user_id, resource_id, is_default, weekly, overrides, valid_from, valid_until,
        created_at, updated_at

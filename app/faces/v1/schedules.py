@@ -9,10 +9,14 @@ from app.core.errors import InvalidInput
 from app.core.ids import Kind
 from app.domain.availability import schedules
 from app.domain.availability.schedules import Schedule, ScheduleFields
+from app.domain.bookings.caps import recount_all
 from app.faces.v1.shapes.schedules import ScheduleIn, SchedulePatch, schedule_out
 from app.web import idempotency
 from app.web.call import Call, json_response
 from app.web.paging import list_page
+
+# caps count local dates: another zone, or another default, moves bookings to other days
+_COUNTED = frozenset({"timezone", "is_default"})
 
 
 def _envelope(schedule: Schedule) -> dict[str, Any]:
@@ -29,7 +33,7 @@ def _stored(given: ScheduleIn) -> dict[str, Any]:
 
 async def create(call: Call) -> web.Response:
     given = call.body(ScheduleIn)
-    owner = given.owner.user_id if given.owner else call.principal.user_id
+    org_id, owner = call.principal.org_id, given.owner
     fields = ScheduleFields(
         name=given.name,
         timezone=given.timezone,
@@ -40,7 +44,14 @@ async def create(call: Call) -> web.Response:
     )
 
     async def make(conn: Connection) -> dict[str, Any]:
-        return _envelope(await schedules.create_schedule(conn, call.principal.org_id, owner, fields, call.now))
+        if owner and owner.resource_id:
+            made = await schedules.create_resource_schedule(conn, org_id, owner.resource_id, fields, call.now)
+        else:
+            user_id = (owner and owner.user_id) or call.principal.user_id
+            made = await schedules.create_schedule(conn, org_id, user_id, fields, call.now)
+            if made.is_default:
+                await recount_all(conn, org_id, call.now)
+        return _envelope(made)
 
     return await idempotency.create(call, make)
 
@@ -60,11 +71,15 @@ async def update(call: Call) -> web.Response:
         raise InvalidInput.of("owner", "a schedule keeps its owner")
     changes = {name: getattr(given, name) for name in given.model_fields_set}
     changes |= {name: value for name, value in _stored(given).items() if name in changes}
-    schedule = await call.write(
-        lambda conn: schedules.update_schedule(
-            conn, call.principal.org_id, call.path_id(Kind.SCHEDULE), changes, call.now
-        )
-    )
+    org_id, schedule_id = call.principal.org_id, call.path_id(Kind.SCHEDULE)
+
+    async def make(conn: Connection) -> Schedule:
+        edited = await schedules.update_schedule(conn, org_id, schedule_id, changes, call.now)
+        if _COUNTED.intersection(changes):
+            await recount_all(conn, org_id, call.now)
+        return edited
+
+    schedule = await call.write(make)
     return json_response(_envelope(schedule))
 
 

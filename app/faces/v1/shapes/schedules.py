@@ -10,6 +10,7 @@ from app.domain.availability.schedules import Schedule
 from app.web.fields import (
     Day,
     Name,
+    ResourceId,
     UserId,
     WallTime,
     WireModel,
@@ -39,7 +40,16 @@ class OverrideIn(WireModel):
 
 
 class OwnerIn(WireModel):
-    user_id: UserId
+    user_id: UserId | None = None
+    resource_id: ResourceId | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "OwnerIn":
+        if self.user_id is None and self.resource_id is None:
+            raise refusal("user_id", "is required, or resource_id", "missing")
+        if self.user_id is not None and self.resource_id is not None:
+            raise refusal("resource_id", "give either user_id or resource_id")
+        return self
 
 
 class ScheduleIn(WireModel):
