@@ -25,7 +25,7 @@ from app.core import db
 from app.core.ids import new_id
 from app.core.settings import Settings, load_settings
 from app.core.vault import Vault
-from app.domain.bookings.create import SQL
+from app.domain.bookings.claim import SQL
 from app.domain.bookings.events import CREATED
 from app.domain.webhooks.deliver import Delivery, open_session, signed_headers
 from app.domain.webhooks.signing import new_signing_secret

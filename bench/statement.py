@@ -20,9 +20,11 @@ from app import launch
 from app.core import db
 from app.core.db import Connection
 from app.core.ids import new_code, new_id
-from app.domain.bookings.create import SQL, NewBooking, create_booking
+from app.domain.bookings.claim import SQL
+from app.domain.bookings.create import create_booking
 from app.domain.bookings.events import CREATED, event_of
 from app.domain.bookings.models import Actor, Attendee, Booking, represent
+from app.domain.bookings.orders import NewBooking
 from app.domain.identity.models import Principal
 from app.embedded_server import environment
 from bench.client import BenchError
@@ -99,7 +101,7 @@ async def _record_one(
     conn: Connection, principal: Principal, code: str, start: datetime, minutes: int | None, now: datetime
 ) -> tuple[tuple[object, ...], Booking]:
     recorder = _Recorder(conn)
-    wanted = NewBooking(code, start, _ATTENDEE, minutes, None, [], {}, {}, [], None)
+    wanted = NewBooking(code, start, _ATTENDEE, minutes)
     actor = Actor("api", principal.key_id)
     created = await create_booking(cast("Connection", recorder), principal, wanted, actor, now)
     if not recorder.arguments:

@@ -4,7 +4,8 @@
     ├── InvalidInput              the caller's data; names each field
     ├── Unauthorized              no, unknown, revoked or expired credential
     ├── Forbidden                 known, but not allowed
-    │   └── InsufficientScope     the key lacks a scope
+    │   ├── InsufficientScope     the key lacks a scope
+    │   └── RoutingRejected       a routing rule refuses the answers
     ├── NotFound                  missing, or another organization's: existence does not leak
     ├── Conflict                  the state says no
     │   ├── SlotTaken             somebody else got it first
@@ -75,6 +76,11 @@ class Forbidden(SlotwireError):
 class InsufficientScope(Forbidden):
     code = "insufficient_scope"
     title = "The key lacks a scope"
+
+
+class RoutingRejected(Forbidden):
+    code = "routing_rejected"
+    title = "The answers cannot be booked"
 
 
 class NotFound(SlotwireError):

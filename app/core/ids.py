@@ -30,6 +30,7 @@ class Kind(StrEnum):
     WEBHOOK = "whk"
     EVENT = "evn"
     DELIVERY = "dlv"
+    CALENDAR = "cal"
 
 
 # No 0/O, 1/I/L, U: a code is read aloud on the telephone and typed from a mail.

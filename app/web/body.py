@@ -84,7 +84,8 @@ def validate(model: type[Model], value: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        found = [_field_error(each) for each in error.errors(include_url=False, include_input=False)]
+        each = error.errors(include_url=False, include_input=False)
+        found = [fault for one in each for fault in _field_errors(one)]
     missing = all(each.code == "missing" for each in found)
     first = found[0]
     rest = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -107,13 +108,13 @@ _MESSAGES = {
 }
 
 
-def _field_error(error: ErrorDetails) -> FieldError:
-    kind = error["type"]
-    # a rule about several fields says itself which one it means
-    named = (error["ctx"]["field"],) if "field" in error.get("ctx", {}) else ()
-    field = ".".join(str(part) for part in (*error["loc"], *named))
+def _field_errors(error: ErrorDetails) -> list[FieldError]:
+    """One for each field that it is about: a rule about several fields says itself which ones it means."""
+    kind, context = error["type"], error.get("ctx", {})
+    named = context.get("fields") or [context[name] for name in ("field",) if name in context] or [None]
     message = _MESSAGES.get(kind) or str(error["msg"]).removeprefix("Value error, ")
-    return FieldError(field, _CODES.get(kind, kind), message)
+    places = [(*error["loc"], *([name] if name else [])) for name in named]
+    return [FieldError(".".join(map(str, place)), _CODES.get(kind, kind), message) for place in places]
 
 
 def _inspect(body: Any) -> None:

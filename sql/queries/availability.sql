@@ -1,47 +1,135 @@
 -- name: load_inputs
--- One row per host (one without a host when there is none). Unknown schedules come out as null: never open.
--- Busy time reaches past the asked range by the buffers and the longest duration, since a start near its edge is
--- blocked by what lies beyond it. A booking does not ask for it ($8): the claim itself finds out, under the constraint.
+-- One row per subject: the hosts, then the units of resources that the event type may need (one row without a subject
+-- when there is none). What the event type says of itself stands in the first row only. Unknown schedules come out as
+-- null: never open. Busy time reaches past the asked range by the buffers and the longest duration, since a start near
+-- its edge is blocked by what lies beyond it. A booking that is decided by one constraint alone does not ask for it
+-- ($8): the claim itself finds out.
+with type as materialized (
+    select t.org_id, t.id, t.code, t.title, t.active, t.duration_minutes, t.durations_minutes, t.longest_minutes,
+           t.slot_interval_minutes, t.buffer_before_minutes, t.buffer_after_minutes, t.minimum_notice_minutes,
+           t.booking_window_days, t.max_per_day, t.max_per_week, t.max_per_month, t.seats, t.requires_confirmation,
+           t.auto_complete, t.assignment, t.schedule_id, t.questions, t.routing_rules, t.services, t.requires,
+           t.location, t.config_version,
+           $4::timestamptz - make_interval(mins => t.buffer_before_minutes) as busy_from,
+           $5::timestamptz + make_interval(mins => t.longest_minutes + t.buffer_after_minutes) as busy_until
+    from event_types t
+    where t.org_id = $1 and t.archived_at is null
+      -- not "id = $2 or code = $3", which no index answers
+      and t.id = coalesce($2::uuid, (select c.id from event_types c
+                                     where c.org_id = $1 and c.code = $3 and c.archived_at is null))
+), subject as (
+    select 0 as part, h.position as no, u.id, u.name, u.subject_no, h.weight, h.priority, h.assigned_count,
+           h.last_assigned_at, null::text as kind, null::int as capacity, null::uuid as location_id,
+           null::text as location_zone,
+           coalesce(t.schedule_id, (select d.id from schedules d
+                                    where d.org_id = u.org_id and d.user_id = u.id and d.is_default)) as schedule_id
+    from type t
+    join event_type_hosts h on h.org_id = t.org_id and h.event_type_id = t.id
+    join users u on u.org_id = h.org_id and u.id = h.user_id and u.disabled_at is null
+    union all
+    select 1, x.unit_no, r.id, r.name, x.subject_no, null, null, null,
+           null, r.kind, r.capacity, r.location_id,
+           l.timezone, r.schedule_id
+    from type t
+    join resources r on r.org_id = t.org_id and r.active and r.archived_at is null
+    join locations l on l.org_id = r.org_id and l.id = r.location_id
+    join resource_units x on x.org_id = r.org_id and x.resource_id = r.id and x.retired_at is null
+    where t.requires <> '[]' and exists (
+        select from jsonb_to_recordset(t.requires) as q (kind text, min_capacity int, location_id uuid)
+        where q.kind = r.kind and r.capacity >= q.min_capacity and (q.location_id is null or q.location_id = r.location_id)
+    )
+)
 select t.id as event_type_id, t.code, t.title, t.active, t.duration_minutes, t.durations_minutes, t.longest_minutes,
-       t.slot_interval_minutes, t.buffer_before_minutes, t.buffer_after_minutes, t.minimum_notice_minutes, t.booking_window_days,
-       t.requires_confirmation, t.auto_complete, t.location, t.config_version,
-       $7::uuid is null or exists (
+       t.slot_interval_minutes, t.buffer_before_minutes, t.buffer_after_minutes, t.minimum_notice_minutes,
+       t.booking_window_days, t.max_per_day, t.max_per_week, t.max_per_month, t.seats, t.requires_confirmation,
+       t.auto_complete, t.assignment, t.config_version,
+       case when row_number() over first = 1 then t.questions::text end as questions,
+       case when row_number() over first = 1 then t.routing_rules::text end as routing_rules,
+       case when row_number() over first = 1 then t.services::text end as services,
+       case when row_number() over first = 1 then t.requires::text end as requires,
+       case when row_number() over first = 1 then t.location::text end as location,
+       case when row_number() over first = 1 then $7::uuid is null or exists (
            select from api_keys k
            join users o on o.org_id = k.org_id and o.id = k.user_id and o.disabled_at is null
            where k.org_id = t.org_id and k.id = $7 and k.revoked_at is null
              and (k.expires_at is null or k.expires_at > $6)
-       ) as key_alive,
-       u.id as user_id, u.subject_no, u.name as host_name,
+       ) end as key_alive,
+       case when t.seats > 1 and row_number() over first = 1 then (
+           select array_agg((floor(date_part('epoch', g.starts_at))::bigint, ceil(date_part('epoch', g.ends_at))::bigint,
+                             g.taken, g.host_ids, g.units::text, ended.ids, held.starts, held.ends))
+           from sittings g
+           left join lateral (
+               select floor(min(date_part('epoch', lower(a.during))))::bigint as starts,
+                      ceil(max(date_part('epoch', upper(a.during))))::bigint as ends
+               from allocations a where a.org_id = g.org_id and a.sitting_id = g.id
+           ) held on true
+           left join lateral (
+               select array_agg(b.id) as ids
+               from bookings b
+               where b.org_id = g.org_id and b.sitting_id = g.id and b.status = 'DRAFT' and b.hold_expires_at <= $6
+           ) ended on true
+           where g.org_id = t.org_id and g.event_type_id = t.id and g.taken > 0 and g.starts_at >= $4 and g.starts_at < $5
+       ) end as sittings,
+       case when row_number() over first = 1 and num_nonnulls(t.max_per_day, t.max_per_week, t.max_per_month) > 0 then (
+           select array_agg((c.user_id, c.period, c.period_start))
+           from booking_counters c
+           where c.org_id = t.org_id and c.event_type_id = t.id
+             and c.period_start between ($4::timestamptz - interval '40 days')::date and ($5::timestamptz + interval '2 days')::date
+             and c.taken >= case c.period when 'day' then t.max_per_day when 'week' then t.max_per_week
+                                          else t.max_per_month end
+       ) end as full_periods,
+       x.part, x.no, x.id, x.name, x.subject_no, x.weight, x.priority, x.assigned_count, x.last_assigned_at,
+       x.kind, x.capacity, x.location_id, x.location_zone,
        s.weekly::text as weekly, s.overrides::text as overrides, s.timezone, s.valid_from, s.valid_until,
-       s.id as schedule_id, s.version as schedule_version,
-       busy.starts as busy_starts, busy.ends as busy_ends
-from event_types t
-left join event_type_hosts h on h.org_id = t.org_id and h.event_type_id = t.id
-left join users u on u.org_id = h.org_id and u.id = h.user_id and u.disabled_at is null
-left join schedules s on s.org_id = u.org_id
-    and s.id = coalesce(t.schedule_id, (select d.id from schedules d
-                                        where d.org_id = u.org_id and d.user_id = u.id and d.is_default))
+       x.schedule_id, s.version as schedule_version,
+       held.starts as held_starts, held.ends as held_ends, held.expired, busy.starts as busy_starts, busy.ends as busy_ends
+from type t
+left join subject x on true
+left join schedules s on s.org_id = t.org_id and s.id = x.schedule_id
 left join lateral (
-    select array_agg(floor(date_part('epoch', lower(b.during)))::bigint) as starts,
-           array_agg(ceil(date_part('epoch', upper(b.during)))::bigint) as ends
-    from (
-        select a.during
-        from allocations a
-        where $8 and int8range(a.subject_no, a.subject_no, '[]') && int8range(u.subject_no, u.subject_no, '[]')
-          and a.during && tstzrange($4::timestamptz - make_interval(mins => t.buffer_before_minutes),
-                                    $5::timestamptz + make_interval(mins => t.longest_minutes + t.buffer_after_minutes))
-          and (a.expires_at is null or a.expires_at > $6)
-        union all
-        select k.during
-        from busy_blocks k
-        join calendars c on c.org_id = k.org_id and c.id = k.calendar_id and c.generation = k.generation and c.read_busy
-        where $8 and int8range(k.subject_no, k.subject_no, '[]') && int8range(u.subject_no, u.subject_no, '[]')
-          and k.during && tstzrange($4::timestamptz - make_interval(mins => t.buffer_before_minutes),
-                                    $5::timestamptz + make_interval(mins => t.longest_minutes + t.buffer_after_minutes))
-    ) b
+    select array_agg(floor(date_part('epoch', lower(a.during)))::bigint)
+               filter (where a.expires_at is null or a.expires_at > $6) as starts,
+           array_agg(ceil(date_part('epoch', upper(a.during)))::bigint)
+               filter (where a.expires_at is null or a.expires_at > $6) as ends,
+           -- holds that are over keep nothing; whoever wants their time ends them first
+           array_agg(a.id) filter (where a.expires_at <= $6) as expired
+    from allocations a
+    where $8 and int8range(a.subject_no, a.subject_no, '[]') && int8range(x.subject_no, x.subject_no, '[]')
+      and a.during && tstzrange(t.busy_from, t.busy_until)
+) held on true
+left join lateral (
+    select array_agg(floor(date_part('epoch', lower(k.during)))::bigint) as starts,
+           array_agg(ceil(date_part('epoch', upper(k.during)))::bigint) as ends
+    from busy_blocks k
+    join calendars c on c.org_id = k.org_id and c.id = k.calendar_id and c.generation = k.generation and c.read_busy
+    where $8 and x.part = 0
+      and int8range(k.subject_no, k.subject_no, '[]') && int8range(x.subject_no, x.subject_no, '[]')
+      and k.during && tstzrange(t.busy_from, t.busy_until)
 ) busy on true
-where t.org_id = $1 and t.archived_at is null
-  -- not "id = $2 or code = $3", which no index answers
-  and t.id = coalesce($2::uuid, (select c.id from event_types c
-                                 where c.org_id = $1 and c.code = $3 and c.archived_at is null))
-order by h.position;
+window first as (order by x.part, x.no, x.subject_no)
+order by x.part, x.no, x.subject_no;
+
+-- name: load_blockers
+-- What takes the time of some subjects, with the objects behind it: for explanations. core: without the buffers.
+select a.subject_no, floor(date_part('epoch', lower(a.during)))::bigint as held_from,
+       ceil(date_part('epoch', upper(a.during)))::bigint as held_until,
+       floor(date_part('epoch', coalesce(b.starts_at, g.starts_at)))::bigint as core_from,
+       ceil(date_part('epoch', coalesce(b.ends_at, g.ends_at)))::bigint as core_until,
+       case when b.id is not null then array[b.id]
+            else (select array_agg(m.id order by m.id) from bookings m
+                  where m.org_id = a.org_id and m.sitting_id = g.id
+                    and m.status in ('DRAFT', 'PENDING_CONFIRMATION', 'SCHEDULED', 'RESCHEDULED')) end as booking_ids,
+       null::uuid as calendar_id
+from unnest($2::bigint[]) as w (subject_no)
+join allocations a on int8range(a.subject_no, a.subject_no, '[]') && int8range(w.subject_no, w.subject_no, '[]')
+    and a.during && tstzrange($3, $4) and a.org_id = $1 and (a.expires_at is null or a.expires_at > $5)
+left join bookings b on b.org_id = a.org_id and b.id = a.booking_id
+left join sittings g on g.org_id = a.org_id and g.id = a.sitting_id
+union all
+select k.subject_no, floor(date_part('epoch', lower(k.during)))::bigint, ceil(date_part('epoch', upper(k.during)))::bigint,
+       floor(date_part('epoch', lower(k.during)))::bigint, ceil(date_part('epoch', upper(k.during)))::bigint,
+       null, k.calendar_id
+from unnest($2::bigint[]) as w (subject_no)
+join busy_blocks k on int8range(k.subject_no, k.subject_no, '[]') && int8range(w.subject_no, w.subject_no, '[]')
+    and k.during && tstzrange($3, $4) and k.org_id = $1
+join calendars c on c.org_id = k.org_id and c.id = k.calendar_id and c.generation = k.generation and c.read_busy;

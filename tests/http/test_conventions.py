@@ -32,11 +32,20 @@ async def things(api: Api, soon: datetime) -> dict[str, str]:
     schedule = (await api.get("/v1/schedules")).ok()["schedules"][0]
     webhook = (await api.post("/v1/webhooks", {"url": "http://127.0.0.1:9/hook"})).ok(201)["webhook"]
     booking = (await api.book("theirs", soon + timedelta(hours=9))).ok(201)["booking"]
+    location = (await api.post("/v1/locations", {"name": "x", "timezone": "UTC"})).ok(201)["location"]
+    room = {"name": "x", "kind": "room", "location_id": location["id"]}
+    resource = (await api.post("/v1/resources", room)).ok(201)["resource"]
+    user = await api.person()
+    team = (await api.post("/v1/teams", {"slug": f"team-{user['username']}", "name": "Team"})).ok(201)["team"]
     return {
         "event-types": event_type["code"],
         "schedules": schedule["id"],
         "webhooks": webhook["id"],
         "bookings": booking["id"],
+        "users": user["id"],
+        "teams": team["id"],
+        "locations": location["id"],
+        "resources": resource["id"],
     }
 
 
@@ -82,9 +91,12 @@ async def test_another_organizations_things_are_404(
 ) -> None:
     ids = await things(api, soon)
     stranger = Api(api.client, (await make_tenant(conn, vault)).api_key)
-    answer = await stranger.call(route.method, filled(route, ids), {} if route.method == "PATCH" else None)
+    body = {} if route.method == "PATCH" else None
+    if route.path.endswith("/reschedule"):
+        body = {"start_time": (soon + timedelta(hours=10)).isoformat()}
+    answer = await stranger.call(route.method, filled(route, ids), body)
     assert answer.status == 404, answer.raw
-    mine = await api.call(route.method, filled(route, ids), {} if route.method == "PATCH" else None)
+    mine = await api.call(route.method, filled(route, ids), body)
     assert mine.status in {200, 204, 409}, "and for its owner it is there"
 
 

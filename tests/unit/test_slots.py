@@ -1,24 +1,21 @@
 """Intervals to starts, and the whole way from a schedule to its slots.
 
-The last tests hold the code against an oracle that shares nothing with it: it walks minute by minute through
-`datetime` objects and applies the slot rules of the API contract to each, word for word.
+The last tests hold the code against the oracle of `tests.unit.hours`, which shares nothing with it.
 `--hypothesis-profile` sets how many examples they take.
 """
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from app.domain.availability.slots import Interval, intersect, is_open, merge, open_starts, unite
-from app.domain.availability.windows import Hours, Piece, Window, open_stretches, pieces
+from app.domain.availability.slots import Interval, free_runs, intersect, merge, open_starts, unite, within
+from app.domain.availability.windows import Hours, Piece, open_stretches, pieces
+from tests.unit.hours import CHANGES, DAY, Walked, lies_in_a_window, walk, windows
 
-DAY = 86_400
-MINUTE = timedelta(minutes=1)
 NINE_TO_FIVE: list[Piece] = [(540, 540, 1020, 1020)]
 
 
@@ -150,26 +147,33 @@ def test_a_start_is_open_when_nothing_speaks_against_it(
     assert starts == [s for s in range(facts["earliest"], facts["latest"]) if allowed(s)]
     alone = {name: value for name, value in facts.items() if name not in {"earliest", "latest"}}
     for s in range(-45, 145, 3):
-        assert is_open(grid, busy, start=s, **alone) == allowed(s)
+        assert bool(open_starts(grid, busy, earliest=s, latest=s + 1, **alone)) == allowed(s)
 
 
-# The dates around which each zone's wall clocks jump, or used to; half of the examples begin near one.
-CHANGES = {
-    "Africa/Cairo": "2026-04-24 2026-10-30 2027-04-30 2027-10-29",
-    "Africa/Casablanca": "2025-02-23 2025-04-06 2026-02-15 2026-03-22 2026-09-20 2027-02-07 2027-03-14",
-    "America/Havana": "2025-11-02 2026-03-08 2026-11-01 2027-03-14 2027-11-07",
-    "America/New_York": "2026-03-08 2026-11-01 2027-03-14 2027-11-07",
-    "America/Sao_Paulo": "2018-02-18 2018-11-04",
-    "America/St_Johns": "2010-11-07 2026-03-08 2026-11-01 2027-03-14",
-    "Asia/Beirut": "2026-03-29 2026-10-25 2027-03-28 2027-10-31",
-    "Asia/Kathmandu": "2026-03-29",
-    "Asia/Tehran": "2022-03-22 2022-09-22 2026-03-22",
-    "Australia/Lord_Howe": "2026-04-05 2026-10-04 2027-04-04 2027-10-03",
-    "Europe/Berlin": "2026-03-29 2026-10-25 2027-03-28 2027-10-31",
-    "Europe/Dublin": "2026-03-29 2026-10-25",
-    "Pacific/Apia": "2011-12-29 2011-12-30 2011-12-31 2026-04-05",
-    "Pacific/Chatham": "2026-04-05 2026-09-27 2027-04-04 2027-09-26",
-}
+@given(INTERVALS, INTERVALS, st.integers(1, 40), st.integers(0, 20), st.integers(0, 20), SMALL, SMALL)
+def test_free_runs_are_the_starts_that_fit(
+    opened: list[Interval], busy: list[Interval], duration: int, before: int, after: int, lo: int, hi: int
+) -> None:
+    stretches = merge(opened)
+    runs = free_runs(stretches, busy, duration=duration, before=before, after=after, earliest=lo, latest=hi)
+    expected = {
+        s
+        for s in range(lo, hi)
+        if any(a <= s and s + duration <= b for a, b in stretches)
+        and not any(set(range(s - before, s + duration + after)).intersection(range(a, b)) for a, b in busy)
+    }
+    assert {s for a, b in runs for s in range(a, b)} == expected
+    assert all(a < b for a, b in runs)
+    assert all(b <= c for (_, b), (c, _) in pairwise(runs))
+    assert all(within(runs, s) == (s in expected) for s in range(lo - 3, hi + 3))
+
+
+@given(INTERVALS, st.integers(1, 40))
+def test_closed_runs_refuse_their_starts_and_no_others(closed: list[Interval], interval: int) -> None:
+    facts = {"duration": 5, "before": 0, "after": 0, "earliest": -40, "latest": 140, "interval": interval}
+    grid: list[Piece] = [(-40, -40, 140, 200)]
+    every = open_starts(grid, [], **facts)
+    assert open_starts(grid, [], closed=closed, **facts) == [s for s in every if not any(a <= s < b for a, b in closed)]
 
 
 @dataclass(frozen=True)
@@ -181,25 +185,15 @@ class Case:
     facts: dict[str, int]
 
 
-def _windows(draw: st.DrawFn) -> tuple[Window, ...]:
-    """One day: whole, closed, or a few windows, often in the small hours and often up to midnight."""
-    kind = draw(st.sampled_from("WWSSSSSC"))
-    if kind != "S":
-        return ((0, 1_440),) if kind == "W" else ()
-    odd = st.integers(0, 1_440) | st.integers(0, 240) | st.sampled_from([0, 60, 90, 120, 180, 1_380, 1_440])
-    pairs = draw(st.lists(st.tuples(odd, odd), min_size=1, max_size=3))
-    return tuple((min(pair), max(pair)) for pair in pairs if pair[0] != pair[1])
-
-
 @st.composite
 def cases(draw: st.DrawFn) -> Case:
     zone = draw(st.sampled_from(sorted(CHANGES)))
     change = date.fromisoformat(draw(st.sampled_from(CHANGES[zone].split())))
     near = st.integers(-2, 3)
     day = change + timedelta(days=draw(near | near | near | st.integers(-200, 200)))
-    week = [_windows(draw) for _ in range(7)]
+    week = [windows(draw) for _ in range(7)]
     week = draw(st.sampled_from([week, week[:1] * 7, [((0, 1_440),)] * 7]))
-    dates = {day + timedelta(days=n): _windows(draw) for n in draw(st.sets(near, max_size=2))}
+    dates = {day + timedelta(days=n): windows(draw) for n in draw(st.sets(near, max_size=2))}
     bounds = [day + timedelta(days=n) if draw(st.integers(0, 3)) == 3 else None for n in (draw(near), draw(near))]
     start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) - draw(st.integers(0, 2 * DAY))
     end = start + DAY // 2 + draw(st.integers(0, 3 * DAY // 2))
@@ -215,40 +209,10 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(Hours(zone, tuple(week), dates, *bounds), start, end, busy, facts)
 
 
-def walk(case: Case, behind: int = 4, ahead: int = 3) -> list[datetime]:
-    """Every minute from some days before what is asked until some days after, as wall times in the zone."""
-    zone = ZoneInfo(case.hours.zone)
-    first = datetime.fromtimestamp(case.start - case.start % 60, UTC) - timedelta(days=behind)
-    count = (case.end - case.start) // 60 + (behind + ahead) * 1_440
-    return [(first + n * MINUTE).astimezone(zone) for n in range(count)]
-
-
-def lies_in_a_window(hours: Hours, wall: datetime) -> bool:
-    """An instant is open when its local wall time lies in a window of its local date."""
-    day, minute = wall.date(), wall.hour * 60 + wall.minute
-    if (hours.valid_from and day < hours.valid_from) or (hours.valid_until and day > hours.valid_until):
-        return False
-    windows = hours.overrides[day] if day in hours.overrides else hours.weekly[day.weekday()]
-    return any(start <= minute < end for start, end in windows)
-
-
 def oracle(case: Case) -> list[int]:
     """The starts in [start, end) by the slot rules, one minute after the other."""
-    walls = walk(case)
-    opened = [lies_in_a_window(case.hours, wall) for wall in walls]
-    date_began: dict[date, int] = {}
-    stretch_began = 0
-    starts = []
-    for n, wall in enumerate(walls):
-        date_began.setdefault(wall.date(), n)
-        if not opened[n] or not opened[n - 1]:
-            stretch_began = n
-        instant = int(wall.timestamp())
-        if not opened[n] or not case.start <= instant < case.end:
-            continue
-        anchor = stretch_began if n - stretch_began < 1_440 else date_began[wall.date()]
-        if (n - anchor) * 60 % case.facts["interval"] == 0 and all(opened[n : n + case.facts["duration"] // 60]):
-            starts.append(instant)
+    walked = Walked(case.hours, walk(case.hours.zone, case.start, case.end))
+    starts = walked.starts(case.start, case.end, case.facts["duration"] // 60, case.facts["interval"] // 60)
     return [s for s in starts if not any(_meets(case.facts, s, period) for period in case.busy)]
 
 
@@ -274,7 +238,7 @@ def test_slots_are_those_of_the_oracle(case: Case) -> None:
 @settings(deadline=None)
 @given(cases())
 def test_stretches_are_the_open_minutes(case: Case) -> None:
-    walls = walk(case, behind=0, ahead=0)
+    walls = walk(case.hours.zone, case.start, case.end, behind=0, ahead=0)
     spans = open_stretches(case.hours, case.start, case.end)
     covered = [any(opens <= wall.timestamp() < closes for opens, closes in spans) for wall in walls]
     assert covered[1:] == [lies_in_a_window(case.hours, wall) for wall in walls][1:]
@@ -292,4 +256,4 @@ def test_one_function_decides_and_the_range_asked_for_does_not_matter(case: Case
     assert slots(part) == [s for s in starts if lo <= s < hi]
     for s in {*starts[:5], lo, hi - 1} & set(range(case.start, case.end)):
         grid = pieces(case.hours, s, s + 1)
-        assert is_open(grid, case.busy, start=s, **case.facts) == (s in starts)
+        assert open_starts(grid, case.busy, earliest=s, latest=s + 1, **case.facts) == [s] * (s in starts)

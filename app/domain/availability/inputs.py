@@ -4,9 +4,11 @@ The one rule: what comes back is numbers. Busy time is fetched as epoch seconds 
 eight times as long), the hours as the text that a schedule is parsed from once and then remembered.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -14,11 +16,24 @@ import orjson
 from app.core import sql
 from app.core.db import Connection
 from app.core.errors import NotFound, Unauthorized
+from app.domain.availability.caps import Caps, Period
 from app.domain.availability.slots import Interval
-from app.domain.availability.windows import Hours, parse_hours
+from app.domain.availability.windows import Hours, always_open, parse_hours
 from app.domain.identity.models import KEY_ENDED, Caller
 
 SQL = sql.load("availability")
+
+FIXED, ROUND_ROBIN, COLLECTIVE = "fixed", "round_robin", "collective"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A thing that is needed besides people: any unit of this kind, for at least so many, at that place if one is
+    named."""
+
+    kind: str
+    min_capacity: int
+    location_id: UUID | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +52,30 @@ class Rules:
     buffer_after_minutes: int
     minimum_notice_minutes: int
     booking_window_days: int | None
+    caps: Caps
+    seats: int
     requires_confirmation: bool
     auto_complete: bool
-    location: dict[str, object] | None
+    assignment: str
+    questions: tuple[dict[str, Any], ...]
+    routing_rules: tuple[dict[str, Any], ...]
+    services: tuple[dict[str, Any], ...]
+    requires: tuple[Requirement, ...]
+    location: dict[str, Any] | None
     config_version: int
+
+    @property
+    def needs_only_a_host(self) -> bool:
+        """Whether one host's free time is all that a start needs: then one constraint decides, and the decision may
+        leave it to that."""
+        return self.assignment == FIXED and self.seats == 1 and not self.caps and not self.requires
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """One host's part: hours (None: no schedule, so never open) and busy intervals in epoch seconds, unsorted."""
+    """One host's part: hours (None: no schedule, so never open) and what takes their time, unsorted, in epoch
+    seconds. held: by bookings, buffers included. busy: by their calendars. full: the periods whose caps are reached.
+    """
 
     user_id: UUID
     subject_no: int
@@ -55,18 +85,56 @@ class Host:
     wording: tuple[object, ...]
     schedule_id: UUID | None
     schedule_version: int | None
-    busy_starts: tuple[int, ...]
-    busy_ends: tuple[int, ...]
+    held: tuple[Interval, ...]
+    busy: tuple[Interval, ...]
+    full: tuple[Period, ...]
+    weight: int
+    priority: int
+    assigned_count: int
+    last_assigned_at: datetime | None
 
-    @property
-    def busy(self) -> tuple[Interval, ...]:
-        return tuple(zip(self.busy_starts, self.busy_ends, strict=True))
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One of so many alike of a resource: when it is open, and what holds it (epoch seconds, buffers included)."""
+
+    resource_id: UUID
+    name: str
+    unit_no: int
+    subject_no: int
+    kind: str
+    capacity: int
+    location_id: UUID
+    hours: Hours
+    wording: tuple[object, ...]
+    schedule_id: UUID | None
+    schedule_version: int | None
+    held: tuple[Interval, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sitting:
+    """One start of a seated event type that somebody has booked: epoch seconds, seats taken, who and what it holds,
+    and the period that it holds them for. Seats of holds that are over do not count; `ended` names those."""
+
+    start: int
+    end: int
+    taken: int
+    host_ids: tuple[UUID, ...]
+    units: str
+    ended: tuple[UUID, ...]
+    held: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
+    """expired: allocations of holds that are over, which count as free here and have to be ended before a claim."""
+
     rules: Rules
     hosts: tuple[Host, ...]
+    units: tuple[Unit, ...]
+    sittings: Mapping[int, Sitting]
+    expired: tuple[UUID, ...]
 
 
 async def load_inputs(
@@ -90,34 +158,110 @@ async def load_inputs(
     rows = await conn.fetch(SQL.load_inputs, caller.org_id, by_id, by_code, start, end, now, caller.key_id, busy)
     if not rows:
         raise NotFound("No such event type in this organization.", code="event_type_not_found")
-    if not rows[0]["key_alive"]:
+    first = rows[0]
+    if not first["key_alive"]:
         raise Unauthorized(KEY_ENDED)
-    return Inputs(_rules(rows[0]), tuple(_host(row) for row in rows if row["user_id"] is not None))
-
-
-_COLUMNS = tuple(name for name in Rules.__dataclass_fields__ if name != "durations_minutes")
-
-
-def _rules(row: sql.Row) -> Rules:
-    return Rules(durations_minutes=tuple(row["durations_minutes"]), **{name: row[name] for name in _COLUMNS})
-
-
-def _host(row: sql.Row) -> Host:
-    wording = (row["weekly"], row["overrides"], row["timezone"], row["valid_from"], row["valid_until"])
-    return Host(
-        user_id=row["user_id"],
-        subject_no=row["subject_no"],
-        name=row["host_name"],
-        hours=None if row["weekly"] is None else _hours(*wording),
-        wording=wording,
-        schedule_id=row["schedule_id"],
-        schedule_version=row["schedule_version"],
-        busy_starts=tuple(row["busy_starts"] or ()),
-        busy_ends=tuple(row["busy_ends"] or ()),
+    full: dict[UUID, list[Period]] = {}
+    for user_id, period, since in first["full_periods"] or ():
+        full.setdefault(user_id, []).append((period, since))
+    sittings = (_sitting(row) for row in first["sittings"] or ())
+    return Inputs(
+        _rules(first),
+        tuple(_host(row, tuple(full.get(row["id"], ()))) for row in rows if row["part"] == 0),
+        tuple(_unit(row) for row in rows if row["part"] == 1),
+        {sitting.start: sitting for sitting in sittings},
+        tuple(allocation for row in rows for allocation in row["expired"] or ()),
     )
 
 
+_PLAIN = (
+    "event_type_id code title active duration_minutes longest_minutes slot_interval_minutes buffer_before_minutes "
+    "buffer_after_minutes minimum_notice_minutes booking_window_days seats requires_confirmation auto_complete "
+    "assignment config_version"
+).split()
+
+
+def _rules(row: sql.Row) -> Rules:
+    return Rules(
+        durations_minutes=tuple(row["durations_minutes"]),
+        caps=Caps(row["max_per_day"], row["max_per_week"], row["max_per_month"]),
+        questions=_list(row["questions"]),
+        routing_rules=_list(row["routing_rules"]),
+        services=_list(row["services"]),
+        requires=_requirements(row["requires"]),
+        location=None if row["location"] is None else orjson.loads(row["location"]),
+        **{name: row[name] for name in _PLAIN},
+    )
+
+
+def _host(row: sql.Row, full: tuple[Period, ...]) -> Host:
+    wording = _wording(row)
+    return Host(
+        user_id=row["id"],
+        subject_no=row["subject_no"],
+        name=row["name"],
+        hours=None if row["weekly"] is None else hours_of(*wording),
+        wording=wording,
+        schedule_id=row["schedule_id"],
+        schedule_version=row["schedule_version"],
+        held=_intervals(row["held_starts"], row["held_ends"]),
+        busy=_intervals(row["busy_starts"], row["busy_ends"]),
+        full=full,
+        weight=row["weight"],
+        priority=row["priority"],
+        assigned_count=row["assigned_count"],
+        last_assigned_at=row["last_assigned_at"],
+    )
+
+
+def _unit(row: sql.Row) -> Unit:
+    wording = _wording(row)
+    return Unit(
+        resource_id=row["id"],
+        name=row["name"],
+        unit_no=row["no"],
+        subject_no=row["subject_no"],
+        kind=row["kind"],
+        capacity=row["capacity"],
+        location_id=row["location_id"],
+        hours=always_open(row["location_zone"]) if row["weekly"] is None else hours_of(*wording),
+        wording=(row["location_zone"], *wording),
+        schedule_id=row["schedule_id"],
+        schedule_version=row["schedule_version"],
+        held=_intervals(row["held_starts"], row["held_ends"]),
+    )
+
+
+def _sitting(row: sql.Row) -> Sitting:
+    start, end, taken, host_ids, units, ended, held_from, held_until = row
+    over = tuple(ended or ())
+    held = None if held_from is None else (held_from, held_until)
+    return Sitting(start, end, taken - len(over), tuple(host_ids), units, over, held)
+
+
+def _intervals(starts: list[int] | None, ends: list[int] | None) -> tuple[Interval, ...]:
+    return tuple(zip(starts or (), ends or (), strict=True))
+
+
+def _wording(row: sql.Row) -> tuple[Any, ...]:
+    return (row["weekly"], row["overrides"], row["timezone"], row["valid_from"], row["valid_until"])
+
+
 @lru_cache(maxsize=4096)
-def _hours(weekly: str, overrides: str, zone: str, valid_from: date | None, valid_until: date | None) -> Hours:
+def hours_of(weekly: str, overrides: str, zone: str, valid_from: date | None, valid_until: date | None) -> Hours:
     """Parsed once per wording: the text itself is the key, so an edited schedule can never be served stale."""
     return parse_hours(orjson.loads(weekly), orjson.loads(overrides), zone, valid_from, valid_until)
+
+
+@lru_cache(maxsize=4096)
+def _list(text: str) -> tuple[dict[str, Any], ...]:
+    """Also once per wording; nobody changes what comes out."""
+    return tuple(orjson.loads(text))
+
+
+@lru_cache(maxsize=1024)
+def _requirements(text: str) -> tuple[Requirement, ...]:
+    return tuple(
+        Requirement(each["kind"], each["min_capacity"], UUID(each["location_id"]) if each["location_id"] else None)
+        for each in orjson.loads(text)
+    )

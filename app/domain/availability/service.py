@@ -1,21 +1,24 @@
 """Which starts are open, and whether one start is: one function decides both.
 
-The one rule: `_starts` is the only place where a start is called open. `open_slots` asks it for a range, `choose_host`
-for a range of one second; what slots shows is therefore what a booking accepts. What is held by others is in the inputs
-of the former, and in the exclusion constraint that decides the latter: the same periods, buffers included.
+The one rule: `open_slots` is the only place where a start is called open. What slots shows is its answer for a range,
+and what a booking accepts is its answer for a range of one second (`placements`). What others took between that answer
+and the claim is for the database's constraints to find out.
 """
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core.db import Connection
-from app.core.errors import InvalidInput, SlotUnavailable
+from app.core.errors import InvalidInput
 from app.core.times import epoch, from_epoch, iso_epoch
 from app.domain.availability import slots
-from app.domain.availability.inputs import Host, Inputs, Rules, load_inputs
+from app.domain.availability.caps import closed_by
+from app.domain.availability.inputs import COLLECTIVE, FIXED, ROUND_ROBIN, Host, Inputs, Rules, Sitting, load_inputs
+from app.domain.availability.requirements import Pool, fitting, pools_of
 from app.domain.availability.slots import Interval
 from app.domain.availability.windows import pieces
 from app.domain.identity.models import Caller
@@ -27,33 +30,79 @@ _ALTERNATIVES_REACH = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What routing made of the answers. rejected: the rule's message, where it refuses them. host_ids: who is left;
+    None for everybody. rule_no: which rule decided, counted from 0; None when none matched."""
+
+    rejected: str | None = None
+    host_ids: frozenset[UUID] | None = None
+    rule_no: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is asked for, as far as the event type offers it. hosts: whose time counts, in the event type's order."""
+
+    minutes: int
+    hosts: tuple[Host, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSlots:
-    """starts: epoch seconds, sorted. hours_zone: the zone of the first host's hours."""
+    """starts: epoch seconds, sorted. lists: per asked host, the starts that the host alone could take."""
 
     rules: Rules
-    duration_minutes: int
-    starts: list[int]
-    hours_zone: str
+    asked: Asked
+    starts: Sequence[int]
+    lists: Sequence[Sequence[int]]
+
+    def hosts_at(self) -> dict[int, int]:
+        """By start, which of the asked hosts can take it: one bit each, the first host's the lowest."""
+        everybody = (1 << len(self.asked.hosts)) - 1
+        if self.rules.assignment != ROUND_ROBIN:
+            return dict.fromkeys(self.starts, everybody)
+        found = dict.fromkeys(self.starts, 0)
+        for number, starts in enumerate(self.lists):
+            for start in starts:
+                if start in found:
+                    found[start] |= 1 << number
+        return found
 
 
-def choose_duration(rules: Rules, minutes: int | None) -> int:
-    """The asked duration in minutes, or the first one. Raises InvalidInput for one that is not offered."""
+def ask(
+    inputs: Inputs,
+    *,
+    duration: int | None = None,
+    service_id: str | None = None,
+    host_id: UUID | None = None,
+    among: Collection[UUID] | None = None,
+) -> Asked:
+    """duration: minutes. among: the hosts that routing left, where it decided. Raises InvalidInput for a duration,
+    service or host that the event type does not have."""
+    minutes = choose_duration(inputs.rules, duration, service_id)
+    hosts = inputs.hosts if among is None else tuple(host for host in inputs.hosts if host.user_id in among)
+    if host_id is not None and host_id not in {host.user_id for host in inputs.hosts}:
+        raise InvalidInput.of("host_id", "this person does not host the event type", "unknown_id")
+    if host_id is not None and inputs.rules.assignment != COLLECTIVE:
+        hosts = tuple(host for host in hosts if host.user_id == host_id)
+    return Asked(minutes, hosts[:1] if inputs.rules.assignment == FIXED else hosts)
+
+
+def choose_duration(rules: Rules, minutes: int | None, service_id: str | None = None) -> int:
+    """The asked duration in minutes, the service's, or the usual one. Raises InvalidInput for what is not offered."""
+    if service_id is not None:
+        offered = {service["id"]: service["duration_minutes"] for service in rules.services}
+        if service_id not in offered:
+            raise InvalidInput.of("service_id", f"there are: {', '.join(offered) or 'none'}", "unknown_id")
+        if minutes not in {None, offered[service_id]}:
+            raise InvalidInput.of("duration", f"this service takes {offered[service_id]} minutes")
+        return int(offered[service_id])
     if minutes is None:
         return rules.duration_minutes
     if minutes not in rules.durations_minutes:
-        offered = ", ".join(map(str, rules.durations_minutes))
-        raise InvalidInput.of("duration", f"this event type is offered for {offered} minutes")
+        each = ", ".join(map(str, rules.durations_minutes))
+        raise InvalidInput.of("duration", f"this event type is offered for {each} minutes")
     return minutes
-
-
-def choose_hosts(inputs: Inputs, host_id: UUID | None) -> tuple[Host, ...]:
-    """Whose time counts. Raises InvalidInput for a host that is not one of this event type."""
-    if host_id is None:
-        return inputs.hosts[:1]
-    chosen = tuple(host for host in inputs.hosts if host.user_id == host_id)
-    if not chosen:
-        raise InvalidInput.of("host_id", "this person does not host the event type", "unknown_id")
-    return chosen
 
 
 async def find_open_slots(
@@ -69,39 +118,58 @@ async def find_open_slots(
 ) -> OpenSlots:
     """The open starts in [start, end) of an event type, for one of its durations (minutes)."""
     inputs = await load_inputs(conn, caller, event_type, start, end, busy=True, now=now)
-    return open_slots(inputs, epoch(start), epoch(end), duration=duration, host_id=host_id, now=now)
+    return open_slots(inputs, ask(inputs, duration=duration, host_id=host_id), epoch(start), epoch(end), now)
 
 
-def open_slots(
-    inputs: Inputs, start: int, end: int, *, duration: int | None, host_id: UUID | None, now: datetime
-) -> OpenSlots:
-    """The same from inputs that are already there; start and end in epoch seconds."""
-    minutes = choose_duration(inputs.rules, duration)
-    hosts = choose_hosts(inputs, host_id)
-    lists = [_starts(inputs.rules, host, host.busy, minutes, start, end, now) for host in hosts]
-    found = lists[0] if len(lists) == 1 else slots.unite(lists)
-    zone = next((host.hours.zone for host in hosts if host.hours), "UTC")
-    return OpenSlots(inputs.rules, minutes, found, zone)
+def open_slots(inputs: Inputs, asked: Asked, start: int, end: int, now: datetime) -> OpenSlots:
+    """The one decision: what can be booked in [start, end), epoch seconds, from inputs that reach that far."""
+    rules = inputs.rules
+    earliest, latest = bounds(rules, start, end, now)
+    if not rules.active or not asked.hosts or earliest >= latest:
+        return OpenSlots(rules, asked, [], [])
+    spare = _spare(inputs)
+    lists = [
+        _starts(rules, host, _without(host.held, spare) + host.busy, asked.minutes, earliest, latest)
+        for host in asked.hosts
+    ]
+    if len(lists) == 1:
+        starts = lists[0]
+    else:
+        starts = slots.intersect(lists) if rules.assignment == COLLECTIVE else slots.unite(lists)
+    if rules.requires:
+        starts = fitting(pools(inputs, asked.minutes, earliest, latest), starts)
+    sitting = [each for each in inputs.sittings.values() if each.taken > 0]
+    if not sitting:
+        return OpenSlots(rules, asked, starts, lists)
+    return _seated(rules, asked, sitting, OpenSlots(rules, asked, starts, lists), earliest, latest)
 
 
-def question(
-    inputs: Inputs, start: int, end: int, *, duration: int | None, host_id: UUID | None, now: datetime
-) -> tuple[object, ...]:
+def pools(inputs: Inputs, minutes: int, earliest: int, latest: int) -> list[Pool]:
+    """Which units could meet each requirement, and when."""
+    rules, spare = inputs.rules, _spare(inputs)
+    units = inputs.units
+    if spare:
+        units = tuple(dataclasses.replace(unit, held=_without(unit.held, spare)) for unit in units)
+    return pools_of(
+        rules.requires,
+        units,
+        duration=minutes * 60,
+        before=rules.buffer_before_minutes * 60,
+        after=rules.buffer_after_minutes * 60,
+        earliest=earliest,
+        latest=latest,
+    )
+
+
+def question(inputs: Inputs, asked: Asked, start: int, end: int, now: datetime) -> tuple[object, ...]:
     """Everything that the answer of `open_slots` depends on: equal questions have equal answers, whenever asked. The
     clock is in it only as far as notice and booking window reach into the range."""
     rules = inputs.rules
-    hosts = tuple((host.user_id, host.wording, host.busy_starts, host.busy_ends) for host in inputs.hosts)
-    asked = (duration, host_id, *_bounds(rules, start, end, now))
-    return (rules.event_type_id, rules.config_version, asked, hosts)
-
-
-def choose_host(inputs: Inputs, start: int, *, minutes: int, host_id: UUID | None, now: datetime) -> Host:
-    """The host who takes a booking at `start` (epoch seconds) for `minutes`, if nobody else has the time: that is for
-    the claim to find out. Raises SlotUnavailable for a start that is not open even with nothing booked."""
-    for host in choose_hosts(inputs, host_id):
-        if _starts(inputs.rules, host, host.busy, minutes, start, start + 1, now):
-            return host
-    raise SlotUnavailable(_why_not(inputs.rules, start, now))
+    hosts = tuple((host.user_id, host.wording, host.held, host.busy, host.full) for host in inputs.hosts)
+    units = tuple((unit.subject_no, unit.wording, unit.held) for unit in inputs.units)
+    who = tuple(host.user_id for host in asked.hosts)
+    about = (rules.event_type_id, rules.config_version, asked.minutes, who, *bounds(rules, start, end, now))
+    return (about, hosts, units, tuple(inputs.sittings.values()))
 
 
 async def find_alternatives(
@@ -111,25 +179,26 @@ async def find_alternatives(
     wanted: int,
     *,
     minutes: int,
+    service_id: str | None,
     host_id: UUID | None,
+    among: Collection[UUID] | None,
     now: datetime,
 ) -> list[dict[str, str]]:
     """Up to three open slots nearest to the wanted start, within a week of it, in the order of time."""
     around = from_epoch(wanted)
     start, end = max(now, around - _ALTERNATIVES_REACH), max(now, around) + _ALTERNATIVES_REACH
-    found = await find_open_slots(conn, caller, event_type_id, start, end, duration=minutes, host_id=host_id, now=now)
+    inputs = await load_inputs(conn, caller, event_type_id, start, end, busy=True, now=now)
+    asked = ask(inputs, duration=minutes, service_id=service_id, host_id=host_id, among=among)
+    found = open_slots(inputs, asked, epoch(start), epoch(end), now)
     nearest = sorted(sorted(found.starts, key=lambda each: abs(each - wanted))[:_ALTERNATIVES])
     return [{"start": iso_epoch(each), "end": iso_epoch(each + minutes * 60)} for each in nearest]
 
 
 def _starts(
-    rules: Rules, host: Host, busy: Sequence[Interval], minutes: int, start: int, end: int, now: datetime
-) -> list[int]:
-    """The one decision: open starts of one host in [start, end), epoch seconds."""
-    if host.hours is None or not rules.active:
-        return []
-    earliest, latest = _bounds(rules, start, end, now)
-    if earliest >= latest:
+    rules: Rules, host: Host, busy: Sequence[Interval], minutes: int, earliest: int, latest: int
+) -> Sequence[int]:
+    """The starts in [earliest, latest), epoch seconds, that one host alone could take."""
+    if host.hours is None:
         return []
     return slots.open_starts(
         pieces(host.hours, earliest, latest, longest=rules.longest_minutes * 60),
@@ -140,26 +209,53 @@ def _starts(
         after=rules.buffer_after_minutes * 60,
         earliest=earliest,
         latest=latest,
+        closed=closed_by(host.full, host.hours.zone),
     )
 
 
-def _bounds(rules: Rules, start: int, end: int, now: datetime) -> tuple[int, int]:
+def _seated(
+    rules: Rules, asked: Asked, sittings: Sequence[Sitting], fresh: OpenSlots, earliest: int, latest: int
+) -> OpenSlots:
+    """Where somebody sits already, a seat beside them is all that can be had; elsewhere a fresh start.
+
+    The session holds its hosts, units and place in the caps, so that only hours and calendars are asked again.
+    """
+    begun = {sitting.start for sitting in sittings}
+    by_id = {host.user_id: number for number, host in enumerate(asked.hosts)}
+    uncapped = [dataclasses.replace(host, full=()) for host in asked.hosts]
+    alone = [set(_starts(rules, host, host.busy, asked.minutes, earliest, latest)) for host in uncapped]
+    joined: dict[int, tuple[int, ...]] = {}
+    for sitting in sittings:
+        ids = [by_id.get(user_id) for user_id in sitting.host_ids]
+        numbers = tuple(number for number in ids if number is not None)
+        complete = len(numbers) == len(ids) and (rules.assignment != COLLECTIVE or len(numbers) == len(by_id))
+        if (
+            complete
+            and sitting.taken < rules.seats
+            and sitting.end == sitting.start + asked.minutes * 60
+            and all(sitting.start in alone[number] for number in numbers)
+        ):
+            joined[sitting.start] = numbers
+    lists = [
+        sorted({*(each for each in starts if each not in begun), *(at for at, who in joined.items() if number in who)})
+        for number, starts in enumerate(fresh.lists)
+    ]
+    starts = sorted({*(each for each in fresh.starts if each not in begun), *joined})
+    return OpenSlots(rules, asked, starts, lists)
+
+
+def _spare(inputs: Inputs) -> frozenset[Interval]:
+    """Periods that are held for sessions in which nobody sits: all their seats were holds that are over."""
+    return frozenset(each.held for each in inputs.sittings.values() if each.held and each.taken < 1)
+
+
+def _without(held: tuple[Interval, ...], spare: frozenset[Interval]) -> tuple[Interval, ...]:
+    return tuple(each for each in held if each not in spare) if spare else held
+
+
+def bounds(rules: Rules, start: int, end: int, now: datetime) -> tuple[int, int]:
     """The asked range, cut by notice and booking window; both count in elapsed time from now."""
     earliest = max(start, math.ceil(now.timestamp()) + rules.minimum_notice_minutes * 60)
     if rules.booking_window_days is None:
         return earliest, end
     return earliest, min(end, math.floor(now.timestamp()) + rules.booking_window_days * DAY + 1)
-
-
-def _why_not(rules: Rules, start: int, now: datetime) -> str:
-    """A sentence for the caller whose start is not open even with nothing booked."""
-    if not rules.active:
-        return "This event type is not active, so nothing can be booked."
-    earliest, latest = _bounds(rules, start, start + 1, now)
-    if start < now.timestamp():
-        return "This time has passed. Choose one of the open slots."
-    if start < earliest:
-        return f"Bookings need {rules.minimum_notice_minutes} minutes of notice. Choose a later slot."
-    if latest <= start:
-        return f"Bookings are open for the next {rules.booking_window_days} days only. Choose an earlier slot."
-    return "This time is outside the hours, or not the beginning of a slot. Choose one of the open slots."

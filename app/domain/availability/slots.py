@@ -7,9 +7,10 @@ lies between two such runs is a `range`.
 Instants are integers, epoch seconds; intervals are half-open, so a slot may begin where another ends.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from operator import itemgetter
 
 from app.domain.availability.windows import Piece
 
@@ -46,18 +47,19 @@ def open_starts(
     after: int,
     earliest: int,
     latest: int,
+    closed: Iterable[Interval] = (),
 ) -> list[int]:
     """Every start s with earliest <= s < latest that can be booked: epoch seconds, sorted, each once.
 
     pieces: the grid, sorted and disjoint, as `windows.pieces` gives it. busy: held periods with their own
     buffers, in any order, overlapping or not. duration, interval, before, after: seconds. By the slot rules
     of the API contract s lies on its piece's grid, [s, s + duration) inside its stretch, and the held period
-    [s - before, s + duration + after) meets no busy one. ValueError: a duration or interval that is not
-    positive, a negative buffer.
+    [s - before, s + duration + after) meets no busy one. closed: runs of starts that are refused whatever is held
+    (a full cap). ValueError: a duration or interval that is not positive, a negative buffer.
     """
     if duration <= 0 or interval <= 0 or before < 0 or after < 0:
         raise ValueError("duration and interval are positive, buffers are not negative")
-    taken = _forbidden(busy, duration + after, before, earliest, latest)
+    taken = merge(chain(_forbidden(busy, duration + after, before, earliest, latest), closed))
     found: list[int] = []
     for anchor, lo, hi, end in pieces:
         at = max(lo, earliest)
@@ -75,29 +77,40 @@ def open_starts(
     return found
 
 
-def is_open(
-    pieces: Sequence[Piece],
+def free_runs(
+    stretches: Iterable[Interval],
     busy: Iterable[Interval],
     *,
     duration: int,
-    interval: int,
     before: int,
     after: int,
-    start: int,
-) -> bool:
-    """Whether one start can be booked; the arguments and the decision are those of `open_starts`."""
-    return bool(
-        open_starts(
-            pieces,
-            busy,
-            duration=duration,
-            interval=interval,
-            before=before,
-            after=after,
-            earliest=start,
-            latest=start + 1,
-        )
-    )
+    earliest: int,
+    latest: int,
+) -> list[Interval]:
+    """The runs of starts in [earliest, latest) that something without a grid of its own is free for: sorted, disjoint.
+
+    stretches: when it is open, sorted and disjoint; [s, s + duration) lies inside one. busy, and the seconds of the
+    rest, are those of `open_starts`.
+    """
+    taken = merge(_forbidden(busy, duration + after, before, earliest, latest))
+    found: list[Interval] = []
+    for opens, closes in stretches:
+        at, until = max(opens, earliest), min(closes - duration + 1, latest)
+        for start, finish in taken[max(bisect_left(taken, (at, at)) - 1, 0) :]:
+            if start >= until:
+                break
+            if at < start:
+                found.append((at, start))
+            at = max(at, finish)
+        if at < until:
+            found.append((at, until))
+    return found
+
+
+def within(runs: Sequence[Interval], start: int) -> bool:
+    """Whether one of the runs, sorted and disjoint, has the start."""
+    index = bisect_right(runs, start, key=itemgetter(0))
+    return index > 0 and start < runs[index - 1][1]
 
 
 def unite(lists: Iterable[Sequence[int]]) -> list[int]:
@@ -119,12 +132,12 @@ def intersect(lists: Iterable[Sequence[int]]) -> list[int]:
 
 
 def _forbidden(busy: Iterable[Interval], ahead: int, behind: int, earliest: int, latest: int) -> list[Interval]:
-    """The runs of starts in [earliest, latest) that meet a busy period, sorted, disjoint, never touching.
+    """The runs of starts in [earliest, latest) that meet a busy period, in any order, overlapping or not.
 
     A start s holds [s - behind, s + ahead): it meets [b, e) when b - ahead < s < e + behind.
     """
-    return merge(
+    return [
         (start - ahead + 1, end + behind)
         for start, end in busy
         if start < end and start - ahead < latest and end + behind > earliest
-    )
+    ]

@@ -17,7 +17,12 @@ from app.domain.bookings.models import Booking
 API_VERSION = "2026-11-01"
 
 CREATED = "booking.created"
+CONFIRMED = "booking.confirmed"
+DECLINED = "booking.declined"
 CANCELLED = "booking.cancelled"
+RESCHEDULED = "booking.rescheduled"
+COMPLETED = "booking.completed"
+NO_SHOW = "booking.no_show"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,15 @@ def event_of(booking: Booking, event_type: str, shown: dict[str, Any], now: date
 
     shown: `represent(booking)`, which whoever asks has at hand or needs anyway.
     """
+    return _event(booking, event_type, {"booking": shown}, now)
+
+
+def moved_event(booking: Booking, shown: dict[str, Any], previous: dict[str, Any], now: datetime) -> Event:
+    """The one event of a reschedule: the new booking, and the one whose place it takes."""
+    return _event(booking, RESCHEDULED, {"booking": shown, "previous": previous}, now)
+
+
+def _event(booking: Booking, event_type: str, data: dict[str, Any], now: datetime) -> Event:
     event_id = new_id()
     body = {
         "id": encode(Kind.EVENT, event_id),
@@ -42,6 +56,6 @@ def event_of(booking: Booking, event_type: str, shown: dict[str, Any], now: date
         "timestamp": iso(now),
         "api_version": API_VERSION,
         "sequence": booking.event_sequence,
-        "data": {"booking": shown},
+        "data": data,
     }
     return Event(event_id, event_type, booking.event_sequence, orjson.dumps(body).decode())

@@ -68,7 +68,16 @@ class Booking:
     answers: list[dict[str, Any]]
     notes: str | None
     location: dict[str, Any] | None
+    service_id: str | None
+    # what is held besides the hosts: {"resource_id", "name", "unit", "subject_no"}, the id as UUID text
+    units: list[dict[str, Any]]
+    # why these hosts (see `assignment.trace_of`); None where there was nothing to choose
+    routing_trace: dict[str, Any] | None
+    hold_expires_at: datetime | None
     requires_confirmation: bool
+    auto_complete: bool
+    ical_uid: str
+    ical_sequence: int
     cancelled_at: datetime | None
     cancelled_by: str | None
     cancellation_reason: str | None
@@ -114,6 +123,11 @@ def _cancellation(booking: Booking) -> dict[str, Any] | None:
     }
 
 
+def _unit(unit: dict[str, Any]) -> dict[str, Any]:
+    resource_id = encode(Kind.RESOURCE, UUID(unit["resource_id"]))
+    return {"resource_id": resource_id, "name": unit["name"], "unit": unit["unit"]}
+
+
 def _step(step: Step) -> dict[str, Any]:
     return {
         "from": step.from_status,
@@ -153,6 +167,10 @@ def represent(booking: Booking) -> dict[str, Any]:
         "metadata": booking.metadata,
         "notes": booking.notes,
         "location": booking.location,
+        "service_id": booking.service_id,
+        "resources": [_unit(unit) for unit in booking.units],
+        "routing_trace": booking.routing_trace,
+        "hold_expires_at": booking.hold_expires_at and iso(booking.hold_expires_at),
         "cancel_token": None,
         "reschedule_token": None,
         "cancellation": _cancellation(booking),

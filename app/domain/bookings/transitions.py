@@ -10,41 +10,87 @@ from uuid import UUID
 from app.core import sql
 from app.core.db import Connection
 from app.core.errors import NotFound
-from app.domain.bookings.events import CANCELLED, event_of
+from app.domain.bookings import events
+from app.domain.bookings.events import event_of
 from app.domain.bookings.lifecycle import Action, Status, decide
 from app.domain.bookings.models import Actor, Booking, Step, represent
 from app.domain.bookings.queries import get_booking
 
 SQL = sql.load("bookings")
 
+# why a booking ended whose place another one takes
+MOVED = "rescheduled"
+_EVENTS = {
+    Action.CONFIRM: events.CONFIRMED,
+    Action.DECLINE: events.DECLINED,
+    Action.CANCEL: events.CANCELLED,
+    Action.COMPLETE: events.COMPLETED,
+    Action.NO_SHOW: events.NO_SHOW,
+}
 
-async def cancel_booking(
-    conn: Connection, org_id: UUID, booking_id: UUID, actor: Actor, reason: str | None, now: datetime
+
+async def change_status(
+    conn: Connection, org_id: UUID, booking_id: UUID, action: Action, actor: Actor, reason: str | None, now: datetime
 ) -> Booking:
-    """Cancel, and give the time back. A second cancel returns the booking as it is.
-
-    Raises NotFound and InvalidTransition.
-    """
-    if await conn.fetchval(SQL.lock_booking, org_id, booking_id) is None:
-        raise NotFound("No such booking in this organization.")
-    before = await get_booking(conn, org_id, booking_id)
-    after = decide(before.status, Action.CANCEL, starts_at=before.starts_at, ends_at=before.ends_at, now=now)
+    """Take one step, and give back what the booking holds where the step ends it. A repeat returns the booking as it
+    is. Raises NotFound and InvalidTransition."""
+    before = await locked_booking(conn, org_id, booking_id)
+    after = decide(before.status, action, starts_at=before.starts_at, ends_at=before.ends_at, now=now)
     if after is before.status:
         return before
+    if after is Status.CANCELLED:
+        return await end_booking(conn, before, _EVENTS[action], actor, reason, now)
+    booking = dataclasses.replace(
+        before,
+        status=after,
+        event_sequence=before.event_sequence + 1,
+        updated_at=now,
+        history=(*before.history, Step(before.status, after, now, actor.by, reason)),
+    )
+    event = event_of(booking, _EVENTS[action], represent(booking), now)
+    await conn.execute(
+        SQL.advance_booking,
+        *(org_id, booking_id, after.value, booking.event_sequence, now, before.status.value, actor.by, actor.id),
+        *(reason, event.id, event.type, event.body),
+    )
+    return booking
+
+
+async def locked_booking(conn: Connection, org_id: UUID, booking_id: UUID) -> Booking:
+    """The booking, which nobody else changes until the transaction ends. Raises NotFound."""
+    if await conn.fetchval(SQL.lock_booking, org_id, booking_id) is None:
+        raise NotFound("No such booking in this organization.")
+    return await get_booking(conn, org_id, booking_id)
+
+
+async def end_booking(
+    conn: Connection,
+    before: Booking,
+    event_type: str | None,
+    actor: Actor,
+    reason: str | None,
+    now: datetime,
+) -> Booking:
+    """Cancel a locked booking and give back what it holds. event_type: the event that tells of it; none where another
+    event tells more (a reschedule, whose own reason stands in the history). Nobody was told of a hold."""
+    told = event_type is not None and before.status is not Status.DRAFT
     booking = dataclasses.replace(
         before,
         status=Status.CANCELLED,
+        hold_expires_at=None,
         cancelled_at=now,
         cancelled_by=actor.by,
-        cancellation_reason=reason,
-        event_sequence=before.event_sequence + 1,
+        cancellation_reason=reason if event_type else MOVED,
+        event_sequence=before.event_sequence + told,
         updated_at=now,
         history=(*before.history, Step(before.status, Status.CANCELLED, now, actor.by, reason)),
     )
-    event = event_of(booking, CANCELLED, represent(booking), now)
+    event = event_of(booking, event_type, represent(booking), now) if told and event_type else None
     await conn.execute(
-        SQL.cancel_booking,
-        *(org_id, booking_id, now, actor.by, reason, booking.event_sequence, before.status.value, actor.id),
-        *(event.id, event.type, event.body),
+        SQL.end_booking,
+        *(before.org_id, before.id, now, actor.by, booking.cancellation_reason, booking.event_sequence),
+        *(before.status.value, actor.id),
+        *((event.id, event.type, event.body) if event else (None, None, None)),
+        reason,
     )
     return booking

@@ -83,11 +83,11 @@ async def update_event_type(
     merged = EventTypeFields(
         **{name: changes.get(name, getattr(before, name)) for name in EventTypeFields.__dataclass_fields__}
     )
-    await _check_references(conn, org_id, merged)
+    await _check_references(conn, org_id, merged, before.hosts)
     values = [getattr(merged, name) for name in _COLUMNS]
-    owner, longest = merged.hosts[0].user_id, max(merged.durations_minutes)
+    derived = (merged.owner_user_id, merged.longest_minutes)
     try:
-        await conn.execute(SQL.update_event_type, org_id, before.id, owner, longest, now, *values)
+        await conn.execute(SQL.update_event_type, org_id, before.id, *derived, now, *values)
     except asyncpg.UniqueViolationError as error:
         raise _taken(error, merged) from None
     if merged.hosts != before.hosts:
@@ -102,8 +102,8 @@ async def archive_event_type(conn: Connection, org_id: UUID, handle: UUID | str,
 
 async def _insert(conn: Connection, org_id: UUID, event_type_id: UUID, fields: EventTypeFields, now: datetime) -> None:
     values = [getattr(fields, name) for name in _COLUMNS]
-    owner, longest = fields.hosts[0].user_id, max(fields.durations_minutes)
-    await conn.execute(SQL.insert_event_type, org_id, event_type_id, owner, longest, now, *values)
+    derived = (fields.owner_user_id, fields.longest_minutes)
+    await conn.execute(SQL.insert_event_type, org_id, event_type_id, *derived, now, *values)
 
 
 async def _insert_with_free_slug(
@@ -111,7 +111,7 @@ async def _insert_with_free_slug(
 ) -> None:
     """Nobody asked for this slug, so nobody is told that it is taken: whoever is slower takes the next one."""
     for _ in range(_SLUG_TRIES):
-        slug = await _free_slug(conn, org_id, fields.hosts[0].user_id, fields.title)
+        slug = await _free_slug(conn, org_id, fields.owner_user_id or fields.owner_team_id, fields.title)
         named = dataclasses.replace(fields, slug=slug)
         try:
             async with conn.transaction():
@@ -122,7 +122,7 @@ async def _insert_with_free_slug(
     raise Conflict("Too many event types of this title are being made at once; try again, or name a slug.")
 
 
-async def _free_slug(conn: Connection, org_id: UUID, owner: UUID, title: str) -> str:
+async def _free_slug(conn: Connection, org_id: UUID, owner: UUID | None, title: str) -> str:
     """`Intro call` becomes `intro-call`, or `intro-call-2` where that is taken."""
     wanted = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:50].strip("-") or "meeting"
     taken = {row["slug"] for row in await conn.fetch(SQL.list_slugs, org_id, owner)}
@@ -146,14 +146,37 @@ def _durations(before: EventType, changes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-async def _check_references(conn: Connection, org_id: UUID, fields: EventTypeFields) -> None:
+async def _check_references(
+    conn: Connection, org_id: UUID, fields: EventTypeFields, already: Iterable[HostRef] = ()
+) -> None:
+    """already: hosts that were there before; whoever has left since is never offered, and may stay."""
     wanted = [host.user_id for host in fields.hosts]
+    staying = {host.user_id for host in already}
     known = {row["id"] for row in await conn.fetch(SQL.find_users, org_id, wanted)}
     for number, user_id in enumerate(wanted):
-        if user_id not in known:
+        if user_id not in known and user_id not in staying:
             raise InvalidInput.of(f"hosts.{number}.user_id", "no such user in this organization", "unknown_id")
     if fields.schedule_id and await conn.fetchval(SQL.find_schedule, org_id, fields.schedule_id) is None:
         raise InvalidInput.of("schedule_id", "no such schedule in this organization", "unknown_id")
+    if fields.owner_team_id and await conn.fetchval(SQL.find_team, org_id, fields.owner_team_id) is None:
+        raise InvalidInput.of("team_id", "no such team in this organization", "unknown_id")
+    for number, needed in enumerate(fields.requires):
+        place = needed["location_id"]
+        if place and await conn.fetchval(SQL.find_location, org_id, UUID(place)) is None:
+            raise InvalidInput.of(f"requires.{number}.location_id", "no such location here", "unknown_id")
+    _check_rules(fields)
+
+
+def _check_rules(fields: EventTypeFields) -> None:
+    """Rules speak of questions that are asked and of people who host."""
+    questions = {question["id"] for question in fields.questions}
+    hosts = {str(host.user_id) for host in fields.hosts}
+    for number, rule in enumerate(fields.routing_rules):
+        if rule["question_id"] not in questions:
+            known = ", ".join(sorted(questions)) or "none"
+            raise InvalidInput.of(f"routing_rules.{number}.question_id", f"there are: {known}", "unknown_id")
+        if not hosts.issuperset(rule["host_ids"]):
+            raise InvalidInput.of(f"routing_rules.{number}.host_ids", "only hosts of this event type", "unknown_id")
 
 
 async def _set_hosts(conn: Connection, org_id: UUID, event_type_id: UUID, hosts: Iterable[HostRef]) -> None:

@@ -1,20 +1,24 @@
-"""`/v1/bookings`: create, read, cancel."""
+"""`/v1/bookings`: create, read, finish a hold, and every step of the lifecycle."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
-from uuid import UUID
 
 from aiohttp import web
 
 from app.core.db import Connection
 from app.core.ids import Kind
 from app.core.metrics import BOOKINGS
-from app.domain.bookings.create import NewBooking, create_booking
+from app.domain.bookings.create import create_booking
+from app.domain.bookings.holds import Finish, finish_booking
+from app.domain.bookings.lifecycle import Action
 from app.domain.bookings.models import Actor, Attendee, Booking, represent, with_tokens
+from app.domain.bookings.orders import NewBooking
 from app.domain.bookings.queries import get_booking
+from app.domain.bookings.reschedule import reschedule_booking
 from app.domain.bookings.tokens import tokens_of
-from app.domain.bookings.transitions import cancel_booking
+from app.domain.bookings.transitions import change_status
 from app.domain.identity.scopes import covers
-from app.faces.v1.shapes.bookings import BookingIn, CancelIn
+from app.faces.v1.shapes.bookings import AttendeeIn, BookingIn, FinishIn, ReasonIn, RescheduleIn
 from app.web import idempotency
 from app.web.call import Call, json_response
 
@@ -30,19 +34,25 @@ def _actor(call: Call) -> Actor:
     return Actor("api", call.principal.key_id)
 
 
+def _attendee(given: AttendeeIn | None) -> Attendee | None:
+    return None if given is None else Attendee(given.name, given.email, given.phone, given.timezone)
+
+
 def _wanted(given: BookingIn) -> NewBooking:
-    attendee = given.attendee
     return NewBooking(
         event_type=given.named_event_type,
         start=given.requested_time,
-        attendee=Attendee(attendee.name, attendee.email, attendee.phone, attendee.timezone),
+        attendee=_attendee(given.attendee),
         duration_minutes=given.duration,
+        service_id=given.service_id,
         host_id=given.host_id,
         guests=[guest.model_dump() for guest in given.guests],
         custom_fields=given.custom_fields,
         metadata=given.metadata,
         answers=[answer.model_dump() for answer in given.answers],
         notes=given.notes,
+        slot_token=given.slot_token,
+        hold_seconds=given.hold_seconds,
     )
 
 
@@ -64,11 +74,50 @@ async def read(call: Call) -> web.Response:
     return json_response(_envelope(call, booking))
 
 
-async def cancel(call: Call) -> web.Response:
-    """`POST …/cancel` and `DELETE` alike; a repeat answers with the booking as it is."""
-    booking_id: UUID = call.path_id(Kind.BOOKING)
-    reason = call.optional_body(CancelIn).reason
+def _step(action: Action) -> Callable[[Call], Awaitable[web.Response]]:
+    """The handler of one step of the lifecycle; a repeat answers with the booking as it is."""
+
+    async def take(call: Call) -> web.Response:
+        booking_id = call.path_id(Kind.BOOKING)
+        reason = call.optional_body(ReasonIn).reason
+        org_id = call.principal.org_id
+        booking = await call.write(
+            lambda conn: change_status(conn, org_id, booking_id, action, _actor(call), reason, call.now)
+        )
+        return json_response(_envelope(call, booking))
+
+    return take
+
+
+confirm = _step(Action.CONFIRM)
+decline = _step(Action.DECLINE)
+complete = _step(Action.COMPLETE)
+no_show = _step(Action.NO_SHOW)
+# `POST …/cancel` and `DELETE` alike
+cancel = _step(Action.CANCEL)
+
+
+async def finish(call: Call) -> web.Response:
+    booking_id, given = call.path_id(Kind.BOOKING), call.optional_body(FinishIn)
+    wanted = Finish(
+        attendee=_attendee(given.attendee),
+        guests=None if given.guests is None else [guest.model_dump() for guest in given.guests],
+        custom_fields=given.custom_fields,
+        metadata=given.metadata,
+        answers=None if given.answers is None else [answer.model_dump() for answer in given.answers],
+        notes=given.notes,
+    )
     booking = await call.write(
-        lambda conn: cancel_booking(conn, call.principal.org_id, booking_id, _actor(call), reason, call.now)
+        lambda conn: finish_booking(conn, call.principal.org_id, booking_id, wanted, _actor(call), call.now)
+    )
+    return json_response(_envelope(call, booking))
+
+
+async def reschedule(call: Call) -> web.Response:
+    booking_id, given = call.path_id(Kind.BOOKING), call.body(RescheduleIn)
+    booking = await call.write(
+        lambda conn: reschedule_booking(
+            *(conn, call.principal, booking_id, given.start_time, given.timezone, _actor(call), given.reason, call.now)
+        )
     )
     return json_response(_envelope(call, booking))

@@ -1,25 +1,37 @@
 """`/v1/event-types`: make, read, edit, archive."""
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from aiohttp import web
+from pydantic import BaseModel
 
 from app.core.db import Connection
 from app.core.errors import InvalidInput
 from app.core.ids import Kind
+from app.domain.bookings.caps import recount
 from app.domain.event_types import service
 from app.domain.event_types.models import EventType, EventTypeFields, HostRef
-from app.faces.v1.shapes.event_types import EventTypeIn, EventTypePatch, HostIn, QuestionIn, event_type_out
+from app.faces.v1.shapes.event_types import (
+    CapsIn,
+    EventTypeIn,
+    EventTypePatch,
+    HostIn,
+    QuestionIn,
+    ServiceIn,
+    event_type_out,
+)
 from app.web import idempotency
 from app.web.call import Call, json_response
 from app.web.paging import list_page
 
 _DEFAULT_MINUTES = 30
-# accepted with the only value that they can have
-_FIXED = frozenset(
-    {"max_bookings", "seats", "requires_confirmation", "assignment", "routing_rules", "services", "waitlist"}
-)
+_RENAMED = {"durations": "durations_minutes", "team_id": "owner_team_id"}
+# what decides which bookings count in which cap
+_COUNTED = frozenset({"max_per_day", "max_per_week", "max_per_month", "hosts", "schedule_id", "seats"})
+_NEVER_NULL = frozenset({"slug", "code", "duration_minutes", "durations", "hosts"})
 
 
 def _envelope(call: Call, event_type: EventType) -> dict[str, Any]:
@@ -35,17 +47,22 @@ def _hosts(given: list[HostIn]) -> tuple[HostRef, ...]:
     return tuple(HostRef(host.user_id, host.weight, host.priority) for host in given)
 
 
-def _questions(given: list[QuestionIn]) -> list[dict[str, Any]]:
-    """A question that came without an id gets one that is free."""
-    taken = {question.id for question in given if question.id}
+def _named(prefix: str, given: Sequence[QuestionIn | ServiceIn]) -> list[dict[str, Any]]:
+    """What came without an id gets one that is free."""
+    taken = {each.id for each in given if each.id}
     stored = []
-    for question in given:
-        name, number = question.id, 1
-        while name is None or (question.id is None and name in taken):
-            name, number = f"q_{number}", number + 1
+    for each in given:
+        name, number = each.id, 1
+        while name is None or (each.id is None and name in taken):
+            name, number = f"{prefix}_{number}", number + 1
         taken.add(name)
-        stored.append({**question.model_dump(), "id": name})
+        stored.append({**each.model_dump(), "id": name})
     return stored
+
+
+def _dumped(given: Sequence[BaseModel]) -> list[dict[str, Any]]:
+    """As JSON keeps it: ids are UUIDs as text."""
+    return [each.model_dump(mode="json") for each in given]
 
 
 async def create(call: Call) -> web.Response:
@@ -63,12 +80,21 @@ async def create(call: Call) -> web.Response:
         buffer_after_minutes=given.buffer_after_minutes,
         minimum_notice_minutes=given.minimum_notice_minutes,
         booking_window_days=given.booking_window_days,
+        **_caps(given.max_bookings or CapsIn(day=None, week=None, month=None)),
+        seats=given.seats,
+        requires_confirmation=given.requires_confirmation,
         auto_complete=given.auto_complete,
+        assignment=given.assignment,
         schedule_id=given.schedule_id,
-        questions=_questions(given.questions),
+        questions=_named("q", given.questions),
+        routing_rules=_dumped(given.routing_rules),
+        services=_named("s", given.services),
+        requires=_dumped(given.requires),
         location=given.location.model_dump() if given.location else None,
+        waitlist=given.waitlist,
         reminders_minutes_before=given.reminders_minutes_before,
         active=given.active,
+        owner_team_id=given.team_id,
         hosts=_hosts(given.hosts) if given.hosts else (HostRef(call.principal.user_id),),
     )
 
@@ -93,9 +119,15 @@ async def list_all(call: Call) -> web.Response:
 async def update(call: Call) -> web.Response:
     given = call.body(EventTypePatch)
     changes = _changes(given)
-    event_type = await call.write(
-        lambda conn: service.update_event_type(conn, call.principal.org_id, _handle(call), changes, call.now)
-    )
+    org_id = call.principal.org_id
+
+    async def make(conn: Connection) -> EventType:
+        edited = await service.update_event_type(conn, org_id, _handle(call), changes, call.now)
+        if _COUNTED.intersection(changes):
+            await recount(conn, org_id, [edited.id], call.now)
+        return edited
+
+    event_type = await call.write(make)
     return json_response(_envelope(call, event_type))
 
 
@@ -104,19 +136,30 @@ async def archive(call: Call) -> web.Response:
     return web.Response(status=204)
 
 
+def _caps(given: CapsIn) -> dict[str, int | None]:
+    """The caps that are named, under the domain's names."""
+    return {f"max_per_{period}": getattr(given, period) for period in given.model_fields_set}
+
+
+_STORED: dict[str, Callable[[Any], Any]] = {
+    "hosts": _hosts,
+    "questions": partial(_named, "q"),
+    "services": partial(_named, "s"),
+    "routing_rules": _dumped,
+    "requires": _dumped,
+    "location": lambda location: location and location.model_dump(),
+}
+
+
 def _changes(given: EventTypePatch) -> dict[str, Any]:
     """What the patch names, under the domain's names. null is a value only where a field may be empty."""
     changes: dict[str, Any] = {}
     for name in given.model_fields_set:
         value = getattr(given, name)
-        if value is None and name in {"slug", "code", "duration_minutes", "durations", "hosts"}:
+        if value is None and name in _NEVER_NULL:
             raise InvalidInput.of(name, "must not be null")
-        if name not in _FIXED:
-            changes[{"durations": "durations_minutes"}.get(name, name)] = value
-    if "hosts" in changes:
-        changes["hosts"] = _hosts(changes["hosts"])
-    if "questions" in changes:
-        changes["questions"] = _questions(changes["questions"])
-    if changes.get("location") is not None:
-        changes["location"] = changes["location"].model_dump()
+        if name == "max_bookings":
+            changes |= _caps(value or CapsIn(day=None, week=None, month=None))
+        else:
+            changes[_RENAMED.get(name, name)] = _STORED[name](value) if name in _STORED else value
     return changes

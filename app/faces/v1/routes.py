@@ -1,10 +1,20 @@
 """The table of `/v1`: every route with the scope it needs."""
 
-from app.faces.v1 import bookings, event_types, schedules, slots, users, webhooks
+from app.faces.v1 import bookings, event_types, locations, resources, schedules, slots, teams, users, webhooks
 from app.web.routing import Route
 
 ROUTES = (
     Route("GET", "/v1/users/me", users.me, "any"),
+    Route("GET", "/v1/users", users.list_all, "users:read"),
+    Route("POST", "/v1/users", users.create, "users:write"),
+    Route("GET", "/v1/users/{id}", users.read, "users:read"),
+    Route("PATCH", "/v1/users/{id}", users.update, "users:write"),
+    Route("DELETE", "/v1/users/{id}", users.delete, "users:write"),
+    Route("GET", "/v1/teams", teams.list_all, "users:read"),
+    Route("POST", "/v1/teams", teams.create, "users:write"),
+    Route("GET", "/v1/teams/{id}", teams.read, "users:read"),
+    Route("PATCH", "/v1/teams/{id}", teams.update, "users:write"),
+    Route("DELETE", "/v1/teams/{id}", teams.delete, "users:write"),
     Route("GET", "/v1/event-types", event_types.list_all, "event_types:read"),
     Route("POST", "/v1/event-types", event_types.create, "event_types:write"),
     Route("GET", "/v1/event-types/{code}", event_types.read, "event_types:read"),
@@ -15,11 +25,29 @@ ROUTES = (
     Route("GET", "/v1/schedules/{id}", schedules.read, "event_types:read"),
     Route("PATCH", "/v1/schedules/{id}", schedules.update, "event_types:write"),
     Route("DELETE", "/v1/schedules/{id}", schedules.delete, "event_types:write"),
+    Route("GET", "/v1/locations", locations.list_all, "resources:read"),
+    Route("POST", "/v1/locations", locations.create, "resources:write"),
+    Route("GET", "/v1/locations/{id}", locations.read, "resources:read"),
+    Route("PATCH", "/v1/locations/{id}", locations.update, "resources:write"),
+    Route("DELETE", "/v1/locations/{id}", locations.archive, "resources:write"),
+    Route("GET", "/v1/resources", resources.list_all, "resources:read"),
+    Route("POST", "/v1/resources", resources.create, "resources:write"),
+    # before {id}, which would take the word for an id
+    Route("GET", "/v1/resources/availability", resources.availability, "resources:read"),
+    Route("GET", "/v1/resources/{id}", resources.read, "resources:read"),
+    Route("PATCH", "/v1/resources/{id}", resources.update, "resources:write"),
+    Route("DELETE", "/v1/resources/{id}", resources.archive, "resources:write"),
     Route("GET", "/v1/slots", slots.list_slots, "slots:read", proves_key=True),
     Route("POST", "/v1/bookings", bookings.create, "bookings:write", proves_key=True),
     Route("GET", "/v1/bookings/{id}", bookings.read, "bookings:read"),
     Route("DELETE", "/v1/bookings/{id}", bookings.cancel, "bookings:write"),
+    Route("POST", "/v1/bookings/{id}/finish", bookings.finish, "bookings:write"),
+    Route("POST", "/v1/bookings/{id}/confirm", bookings.confirm, "bookings:write"),
+    Route("POST", "/v1/bookings/{id}/decline", bookings.decline, "bookings:write"),
+    Route("POST", "/v1/bookings/{id}/complete", bookings.complete, "bookings:write"),
+    Route("POST", "/v1/bookings/{id}/no-show", bookings.no_show, "bookings:write"),
     Route("POST", "/v1/bookings/{id}/cancel", bookings.cancel, "bookings:write"),
+    Route("POST", "/v1/bookings/{id}/reschedule", bookings.reschedule, "bookings:write"),
     Route("GET", "/v1/webhooks", webhooks.list_all, "webhooks:read"),
     Route("POST", "/v1/webhooks", webhooks.create, "webhooks:write"),
     Route("GET", "/v1/webhooks/{id}", webhooks.read, "webhooks:read"),

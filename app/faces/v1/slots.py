@@ -1,19 +1,23 @@
 """`/v1/slots`: the open starts of an event type, grouped by local date."""
 
-from bisect import bisect_left
+import dataclasses
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from typing import Any
+from uuid import UUID
 
-import orjson
 from aiohttp import hdrs, web
 
 from app.core.errors import InvalidInput
-from app.core.ids import Kind, decode, encode
+from app.core.ids import Kind, decode
 from app.core.recent import Recent
-from app.core.times import EARLIEST, LATEST, epoch, from_epoch, iso_epoch, parse_instant
-from app.domain.availability.inputs import load_inputs
-from app.domain.availability.service import DAY, MAXIMUM_RANGE_DAYS, OpenSlots, open_slots, question
-from app.domain.availability.windows import day_start, local_date
+from app.core.times import EARLIEST, LATEST, epoch, from_epoch, parse_instant
+from app.domain.availability.explain import Explainer, load_blockers
+from app.domain.availability.inputs import Inputs, load_inputs
+from app.domain.availability.service import DAY, MAXIMUM_RANGE_DAYS, Asked, Verdict, ask, open_slots, question
+from app.domain.availability.slot_tokens import expiry
+from app.domain.availability.windows import day_start
+from app.domain.bookings.decide import route_on, verdict_on
+from app.faces.v1.listing import Listing
 from app.faces.v1.shapes.slots import SlotsQuery
 from app.web.call import Call, raw_response
 from app.web.fields import parse_day
@@ -34,23 +38,22 @@ async def list_slots(call: Call) -> web.Response:
     reach = timedelta(0) if query.timezone else _ZONE_REACH
     start, end = _edges(first, last, query.timezone or "UTC")
     _check_range(start, end, empty=isinstance(first, datetime) or isinstance(last, datetime))
-    inputs = await load_inputs(
-        call.conn,
-        call.principal.caller,
-        decode(Kind.EVENT_TYPE, query.event_type) or query.event_type,
-        from_epoch(start) - reach,
-        from_epoch(end) + reach,
-        busy=True,
-        now=call.now,
-    )
-    zone = query.timezone or next((host.hours.zone for host in inputs.hosts if host.hours), "UTC")
+    event_type = decode(Kind.EVENT_TYPE, query.event_type) or query.event_type
+    span = (from_epoch(start) - reach, from_epoch(end) + reach)
+    answers = [answer.model_dump() for answer in query.answers]
+    if query.explain:
+        return await _explained(call, query, event_type, (first, last), span, answers)
+    inputs = await load_inputs(call.conn, call.principal.caller, event_type, *span, busy=True, now=call.now)
+    verdict = verdict_on(inputs, answers, held=True)
+    asked = _ask(inputs, query, verdict)
+    zone = query.timezone or _zone_of(inputs)
     start, end = _edges(first, last, zone)
-    duration, host_id = query.duration, query.host_id
-    key = (zone, start, end, question(inputs, start, end, duration=duration, host_id=host_id, now=call.now))
+    # what is asked, what it is answered from, and what the tokens say besides
+    key = (zone, start, end, query.service_id, expiry(call.now), question(inputs, asked, start, end, call.now))
     answer = _ANSWERS.recall(key, call.now)
     if answer is None:
-        found = open_slots(inputs, start, end, duration=duration, host_id=host_id, now=call.now)
-        made = _serialize(found, zone)
+        listing = Listing(inputs, asked, query.service_id, zone, call.principal.secret, call.now)
+        made = listing.serialize(open_slots(inputs, asked, start, end, call.now))
         answer = (made, etag_of(made))
         if len(made) <= _LARGEST_KEPT:
             _ANSWERS.remember(key, answer, call.now)
@@ -58,6 +61,47 @@ async def list_slots(call: Call) -> web.Response:
     response = raw_response(body)
     response.headers[hdrs.ETAG] = etag
     return response
+
+
+async def _explained(
+    call: Call,
+    query: SlotsQuery,
+    event_type: UUID | str,
+    bounds: tuple[Bound, Bound],
+    span: tuple[datetime, datetime],
+    answers: list[dict[str, Any]],
+) -> web.Response:
+    """The open slots and, beside them, every refused start with its reasons."""
+    org_id = call.principal.org_id
+    # one snapshot, so that the explanation speaks of what the decision saw
+    async with call.conn.transaction(isolation="repeatable_read", readonly=True):
+        inputs = await load_inputs(call.conn, call.principal.caller, event_type, *span, busy=True, now=call.now)
+        blockers = await load_blockers(call.conn, org_id, inputs, *span, call.now)
+    verdict = route_on(inputs, answers)
+    asked = _ask(inputs, query, verdict)
+    zone = query.timezone or _zone_of(inputs)
+    start, end = _edges(*bounds, zone)
+    found = open_slots(inputs, asked, start, end, call.now)
+    if verdict.rejected is not None:
+        found = dataclasses.replace(found, starts=[], lists=[])
+    explainer = Explainer(inputs, asked, start, end, blockers, verdict, call.now)
+    listing = Listing(inputs, asked, query.service_id, zone, call.principal.secret, call.now)
+    return raw_response(listing.serialize(found, explainer.refused(found.starts)))
+
+
+def _ask(inputs: Inputs, query: SlotsQuery, verdict: Verdict) -> Asked:
+    return ask(
+        inputs,
+        duration=query.duration,
+        service_id=query.service_id,
+        host_id=query.host_id,
+        among=verdict.host_ids,
+    )
+
+
+def _zone_of(inputs: Inputs) -> str:
+    """The first host's own."""
+    return next((host.hours.zone for host in inputs.hosts if host.hours), "UTC")
 
 
 # The last answers, by everything they depend on. The inputs are read afresh for every request; what is spared is
@@ -93,30 +137,3 @@ def _check_range(start: int, end: int, *, empty: bool) -> None:
     # an hour more: 62 local days may hold the hour that a clock went back
     if end - start > MAXIMUM_RANGE_DAYS * DAY + 3600:
         raise InvalidInput.of("end", f"at most {MAXIMUM_RANGE_DAYS} days can be asked for at once")
-
-
-def _serialize(found: OpenSlots, zone: str) -> bytes:
-    """The body. Slots are joined from remembered pieces of JSON: a dictionary per slot costs more than the search."""
-    seconds = found.duration_minutes * 60
-    days: list[bytes] = []
-    starts, first = found.starts, 0
-    while first < len(starts):
-        day = local_date(zone, starts[first])
-        last = bisect_left(starts, day_start(zone, day + _ONE_DAY), first)
-        slots = b",".join([_slot(start, seconds) for start in starts[first:last]])
-        days.append(b'"%s":[%s]' % (day.isoformat().encode(), slots))
-        first = last
-    head = orjson.dumps(
-        {
-            "success": True,
-            "event_type_id": encode(Kind.EVENT_TYPE, found.rules.event_type_id),
-            "timezone": zone,
-            "duration_minutes": found.duration_minutes,
-        }
-    )
-    return head[:-1] + b',"slots":{' + b",".join(days) + b"}}"
-
-
-@lru_cache(maxsize=65_536)
-def _slot(start: int, seconds: int) -> bytes:
-    return orjson.dumps({"start": iso_epoch(start), "end": iso_epoch(start + seconds)})

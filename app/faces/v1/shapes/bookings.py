@@ -1,11 +1,12 @@
 """Bookings: what creates and changes one."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from app.core.ids import Kind, decode
+from app.domain.bookings.holds import LONGEST_SECONDS
 from app.faces.v1.shapes.kinds import Minutes, QuestionId, Reference
 from app.web.fields import (
     Email,
@@ -16,6 +17,7 @@ from app.web.fields import (
     UserId,
     WireModel,
     ZoneName,
+    missing,
     refusal,
 )
 
@@ -38,34 +40,66 @@ class GuestIn(WireModel):
 
 
 class BookingIn(WireModel):
-    """Seed 001's body, with the event type by id or by code."""
+    """Seed 001's body, with the event type by id or by code; or a slot token, which says what and when."""
 
     event_type_id: Reference | None = None
     event_type: Reference | None = None
-    requested_time: Instant
-    attendee: AttendeeIn
+    requested_time: Instant | None = None
+    slot_token: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    hold_seconds: int | None = Field(default=None, ge=1, le=LONGEST_SECONDS)
+    attendee: AttendeeIn | None = None
     custom_fields: dict[str, Any] = Field(default_factory=dict)
     metadata: dict[str, Any] = Field(default_factory=dict)
     answers: list[AnswerIn] = Field(default_factory=list, max_length=100)
     host_id: UserId | None = None
     duration: Minutes | None = None
+    service_id: QuestionId | None = None
     guests: list[GuestIn] = Field(default_factory=list, max_length=50)
     notes: Text | None = None
 
     @model_validator(mode="after")
-    def _names_one_event_type(self) -> "BookingIn":
-        if self.event_type_id is None and self.event_type is None:
-            raise refusal("event_type_id", "is required, or event_type with the code", "missing")
+    def _is_complete(self) -> "BookingIn":
         if self.event_type_id is not None and self.event_type is not None:
             raise refusal("event_type", "give either event_type_id or event_type")
+        for name in ("attendee", "requested_time", "slot_token"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise refusal(name, "must not be null")
+        wanted = ["attendee"] if self.attendee is None and self.hold_seconds is None else []
+        if self.slot_token is None:
+            wanted += [] if self.event_type_id or self.event_type else ["event_type_id"]
+            wanted += ["requested_time"] if self.requested_time is None else []
+        if wanted:
+            raise missing(*wanted)
         return self
 
     @property
-    def named_event_type(self) -> UUID | str:
-        """The id, or the code. A text that is neither finds nothing, like any other unknown one."""
-        text = self.event_type_id or self.event_type or ""
+    def named_event_type(self) -> UUID | str | None:
+        """The id, or the code; None leaves it to the slot token. A text that is neither finds nothing, like any other
+        unknown one."""
+        text = self.event_type_id or self.event_type
+        if text is None:
+            return None
         return decode(Kind.EVENT_TYPE, text) or ("" if self.event_type_id else text)
 
 
-class CancelIn(WireModel):
+class FinishIn(WireModel):
+    """What completes a hold; what it brought already may be left out."""
+
+    attendee: AttendeeIn | None = None
+    custom_fields: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    answers: list[AnswerIn] | None = Field(default=None, max_length=100)
+    guests: list[GuestIn] | None = Field(default=None, max_length=50)
+    notes: Text | None = None
+
+
+class RescheduleIn(WireModel):
+    start_time: Instant
+    timezone: ZoneName | None = None
+    reason: Text | None = None
+
+
+class ReasonIn(WireModel):
+    """For steps that may say why."""
+
     reason: Text | None = None

@@ -1,6 +1,7 @@
 """Event types: what `/v1` takes and gives."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -9,8 +10,10 @@ from app.core.times import iso
 from app.domain.event_types.models import EventType
 from app.faces.v1.shapes.kinds import BufferMinutes, Code, Minutes, QuestionId, Slug
 from app.web.fields import (
+    LocationId,
     Name,
     ScheduleId,
+    TeamId,
     Text,
     UserId,
     WireModel,
@@ -31,20 +34,58 @@ class QuestionIn(WireModel):
     options: list[Name] = Field(default_factory=list, max_length=100)
     required: bool = False
 
+    @model_validator(mode="after")
+    def _can_be_answered(self) -> "QuestionIn":
+        if self.type in {"select", "multi_select"} and not self.options:
+            raise refusal("options", "a question of this type needs options to choose from")
+        return self
+
+
+RuleValue = Annotated[str, StringConstraints(max_length=500)] | bool | int | float
+
+
+class RoutingRuleIn(WireModel):
+    question_id: QuestionId
+    operator: Literal["equals", "not_equals", "contains", "in"]
+    value: RuleValue | Annotated[list[RuleValue], Field(max_length=100)]
+    action: Literal["reject", "assign"]
+    host_ids: list[UserId] = Field(default_factory=list, max_length=100)
+    message: Text | None = None
+
+    @model_validator(mode="after")
+    def _can_decide(self) -> "RoutingRuleIn":
+        if (self.operator == "in") != isinstance(self.value, list):
+            raise refusal("value", "a list for the operator 'in', one value for the others")
+        if (self.action == "assign") != bool(self.host_ids):
+            raise refusal("host_ids", "whom to assign to, for the action 'assign' and for no other")
+        return self
+
+
+class ServiceIn(WireModel):
+    id: QuestionId | None = None
+    name: Name
+    duration_minutes: Minutes
+
+
+class RequirementIn(WireModel):
+    kind: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    min_capacity: int = Field(default=1, ge=1, le=100_000)
+    location_id: LocationId | None = None
+
+
+class CapsIn(WireModel):
+    day: int | None = Field(default=None, ge=1, le=100_000)
+    week: int | None = Field(default=None, ge=1, le=100_000)
+    month: int | None = Field(default=None, ge=1, le=100_000)
+
 
 class LocationIn(WireModel):
     kind: Literal["in_person", "phone", "link", "resource"]
     value: Annotated[str, StringConstraints(max_length=1000)] | None = None
 
 
-class NoCaps(WireModel):
-    day: None = None
-    week: None = None
-    month: None = None
-
-
 class EventTypeIn(WireModel):
-    """The fields of an event type that this version acts on. A patch takes the same ones, all optional."""
+    """What a caller may set. A patch takes the same fields, all optional."""
 
     title: Name
     slug: Slug | None = None
@@ -57,23 +98,24 @@ class EventTypeIn(WireModel):
     buffer_after_minutes: BufferMinutes = 0
     minimum_notice_minutes: int = Field(default=0, ge=0, le=525_600)
     booking_window_days: int | None = Field(default=60, ge=1, le=3650)
+    max_bookings: CapsIn | None = None
+    seats: int = Field(default=1, ge=1, le=10_000)
+    requires_confirmation: bool = False
     auto_complete: bool = True
+    assignment: Literal["fixed", "round_robin", "collective"] = "fixed"
     hosts: list[HostIn] | None = Field(default=None, min_length=1, max_length=100)
+    team_id: TeamId | None = None
     schedule_id: ScheduleId | None = None
     questions: list[QuestionIn] = Field(default_factory=list, max_length=50)
+    routing_rules: list[RoutingRuleIn] = Field(default_factory=list, max_length=100)
+    services: list[ServiceIn] = Field(default_factory=list, max_length=100)
+    requires: list[RequirementIn] = Field(default_factory=list, max_length=20)
     location: LocationIn | None = None
+    waitlist: bool = False
     reminders_minutes_before: list[Annotated[int, Field(ge=1, le=525_600)]] = Field(
         default_factory=lambda: [1440], max_length=10
     )
     active: bool = True
-    # shown with these values by every event type, and so accepted with them
-    max_bookings: NoCaps | None = None
-    seats: Literal[1] = 1
-    requires_confirmation: Literal[False] = False
-    assignment: Literal["fixed"] = "fixed"
-    routing_rules: list[Any] = Field(default_factory=list, max_length=0)
-    services: list[Any] = Field(default_factory=list, max_length=0)
-    waitlist: Literal[False] = False
 
     @model_validator(mode="after")
     def _makes_sense(self) -> "EventTypeIn":
@@ -83,9 +125,10 @@ class EventTypeIn(WireModel):
             raise refusal("duration_minutes", "must be one of durations")
         if self.hosts and len({host.user_id for host in self.hosts}) != len(self.hosts):
             raise refusal("hosts", "each person once")
-        named = [question.id for question in self.questions if question.id]
-        if len(set(named)) != len(named):
-            raise refusal("questions", "each id once")
+        for field, things in (("questions", self.questions), ("services", self.services)):
+            named = [thing.id for thing in things if thing.id]
+            if len(set(named)) != len(named):
+                raise refusal(field, "each id once")
         return self
 
 
@@ -120,10 +163,18 @@ def event_type_out(event_type: EventType, base_url: str) -> dict[str, Any]:
             {"user_id": encode(Kind.USER, host.user_id), "weight": host.weight, "priority": host.priority}
             for host in event_type.hosts
         ],
+        "team_id": event_type.owner_team_id and encode(Kind.TEAM, event_type.owner_team_id),
         "schedule_id": event_type.schedule_id and encode(Kind.SCHEDULE, event_type.schedule_id),
         "questions": event_type.questions,
-        "routing_rules": event_type.routing_rules,
+        "routing_rules": [
+            {**rule, "host_ids": [encode(Kind.USER, UUID(host_id)) for host_id in rule["host_ids"]]}
+            for rule in event_type.routing_rules
+        ],
         "services": event_type.services,
+        "requires": [
+            {**each, "location_id": each["location_id"] and encode(Kind.LOCATION, UUID(each["location_id"]))}
+            for each in event_type.requires
+        ],
         "location": event_type.location,
         "waitlist": event_type.waitlist,
         "reminders_minutes_before": event_type.reminders_minutes_before,

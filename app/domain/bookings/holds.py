@@ -1,0 +1,119 @@
+"""Holds: a slot kept as DRAFT while somebody asks their person, or a checkout runs.
+
+The one rule: a hold that is over keeps nothing. Whoever asks for its time ends it first; the worker ends the others.
+Receivers hear of a booking when it is finished; of a hold that ended by itself they never heard.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.errors import InvalidInput, InvalidTransition, NotFound, SlotUnavailable
+from app.domain.availability.inputs import Inputs, load_inputs
+from app.domain.bookings.claim import local_start
+from app.domain.bookings.decide import verdict_on
+from app.domain.bookings.events import CREATED, event_of
+from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.models import Actor, Attendee, Booking, Step, represent
+from app.domain.bookings.queries import get_booking
+from app.domain.identity.models import Caller
+
+SQL = sql.load("bookings")
+
+LONGEST_SECONDS = 900
+EXPIRED = "hold_expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What completes a hold; None keeps what came with it."""
+
+    attendee: Attendee | None = None
+    guests: list[dict[str, Any]] | None = None
+    custom_fields: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    answers: list[dict[str, Any]] | None = None
+    notes: str | None = None
+
+
+async def finish_booking(
+    conn: Connection, org_id: UUID, booking_id: UUID, finish: Finish, actor: Actor, now: datetime
+) -> Booking:
+    """Make a hold a booking. A repeat returns the booking as it is.
+
+    Raises NotFound, InvalidTransition for a hold that is over, InvalidInput for a missing attendee or answer,
+    RoutingRejected, and SlotUnavailable when the answers lead to other hosts than the one that is held.
+    """
+    if await conn.fetchval(SQL.lock_booking, org_id, booking_id) is None:
+        raise NotFound("No such booking in this organization.")
+    before = await get_booking(conn, org_id, booking_id)
+    if before.status in {Status.SCHEDULED, Status.PENDING_CONFIRMATION, Status.RESCHEDULED}:
+        return before
+    if before.status is not Status.DRAFT or before.hold_expires_at is None or before.hold_expires_at <= now:
+        raise InvalidTransition("This hold is over, and its time is free again. Book the slot anew.")
+    given = {name: value for name in Finish.__dataclass_fields__ if (value := getattr(finish, name)) is not None}
+    attendee = finish.attendee or before.attendee
+    if attendee is None:
+        raise InvalidInput.of("attendee", "is required: the hold was made without one", "missing")
+    await _check(conn, org_id, before, given.get("answers", before.answers), now)
+    status = Status.PENDING_CONFIRMATION if before.requires_confirmation else Status.SCHEDULED
+    booking = dataclasses.replace(
+        before,
+        **given,
+        status=status,
+        timezone=attendee.timezone,
+        hold_expires_at=None,
+        event_sequence=before.event_sequence + 1,
+        updated_at=now,
+        history=(*before.history, Step(before.status, status, now, actor.by, None)),
+    )
+    await _write(conn, booking, attendee, actor, now)
+    return booking
+
+
+async def end_holds_in_the_way(conn: Connection, org_id: UUID, inputs: Inputs, start: int, now: datetime) -> None:
+    """End the holds that are over and whose time or seats these inputs count as free."""
+    ended = list(inputs.sittings[start].ended) if start in inputs.sittings else []
+    if inputs.expired:
+        ended += [row["id"] for row in await conn.fetch(SQL.find_ended_holds, org_id, list(inputs.expired), now)]
+    for booking_id in dict.fromkeys(ended):
+        await _end_hold(conn, org_id, booking_id, now)
+
+
+async def end_holds(conn: Connection, limit: int, now: datetime) -> int:
+    """End up to `limit` holds that are over, of every organization; how many there were."""
+    rows = await conn.fetch(SQL.list_ended_holds, now, limit)
+    for row in rows:
+        await _end_hold(conn, row["org_id"], row["id"], now)
+    return len(rows)
+
+
+async def _end_hold(conn: Connection, org_id: UUID, booking_id: UUID, now: datetime) -> None:
+    """Nothing happens where somebody else has ended it: the statement asks for a DRAFT."""
+    step = (now, "system", EXPIRED, 0, Status.DRAFT.value, None)
+    await conn.execute(SQL.end_booking, org_id, booking_id, *step, None, None, None, None)
+
+
+async def _check(conn: Connection, org_id: UUID, held: Booking, answers: list[dict[str, Any]], now: datetime) -> None:
+    """The answers have to be complete now, and lead to whom the hold keeps."""
+    assert held.event_type_id is not None  # noqa: S101 -- only a reservation of a resource has none
+    span = (held.starts_at, held.ends_at)
+    inputs = await load_inputs(conn, Caller(org_id), held.event_type_id, *span, busy=False, now=now)
+    verdict = verdict_on(inputs, answers, held=False)
+    if verdict.host_ids is not None and not verdict.host_ids.issuperset(host.user_id for host in held.hosts):
+        raise SlotUnavailable("The answers lead to other hosts than the one who is held. Book anew with the answers.")
+
+
+async def _write(conn: Connection, booking: Booking, attendee: Attendee, actor: Actor, now: datetime) -> None:
+    event = event_of(booking, CREATED, represent(booking), now)
+    await conn.execute(
+        SQL.finish_booking,
+        *(booking.org_id, booking.id, booking.status.value, booking.event_sequence, now),
+        *(booking.timezone, local_start(booking), attendee.name, attendee.email, attendee.phone),
+        *(booking.guests, booking.custom_fields, booking.metadata, booking.answers, booking.notes),
+        *(actor.by, actor.id, event.id, event.type, event.body),
+    )

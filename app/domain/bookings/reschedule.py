@@ -1,0 +1,59 @@
+"""Moving a booking: the old one ends and a new one begins, in one transaction.
+
+The one rule: the old slot is never lost. It is given back first, so that a move onto a part of it works, and if the new
+one cannot be had the whole transaction is, and with it the giving back.
+"""
+
+import dataclasses
+from datetime import datetime
+from uuid import UUID
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.errors import InvalidTransition
+from app.domain.bookings.create import move_booking
+from app.domain.bookings.events import moved_event
+from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.models import Actor, Booking, represent
+from app.domain.bookings.orders import Moved
+from app.domain.bookings.transitions import end_booking, locked_booking
+from app.domain.identity.models import Principal
+
+SQL = sql.load("bookings")
+
+_MOVABLE = frozenset({Status.SCHEDULED, Status.RESCHEDULED, Status.PENDING_CONFIRMATION})
+
+
+async def reschedule_booking(
+    conn: Connection,
+    principal: Principal,
+    booking_id: UUID,
+    start: datetime,
+    timezone: str | None,
+    actor: Actor,
+    reason: str | None,
+    now: datetime,
+) -> Booking:
+    """The new booking: RESCHEDULED, or PENDING_CONFIRMATION where an attendee moves what needs confirming.
+
+    Runs in a transaction of the caller's. Raises NotFound, InvalidTransition for a booking that is over or ended, and
+    what `create_booking` raises for the new start; then nothing is changed.
+    """
+    org_id = principal.org_id
+    # two moves that want each other's places would wait for each other for ever
+    await conn.fetchval(SQL.lock_moves, org_id)
+    old = await locked_booking(conn, org_id, booking_id)
+    if old.status not in _MOVABLE or old.event_type_id is None:
+        raise InvalidTransition(f"A booking that is {old.status} cannot be moved.")
+    if now >= old.ends_at:
+        raise InvalidTransition("A booking that is over cannot be moved.")
+    asks = actor.by == "attendee" and old.requires_confirmation
+    ended = await end_booking(conn, old, None, actor, reason, now)
+    moved = Moved(old, Status.PENDING_CONFIRMATION if asks else Status.RESCHEDULED)
+    created = await move_booking(conn, principal, moved, start, timezone or old.timezone, actor, now)
+    steps = tuple(dataclasses.replace(step, reason=reason) for step in created.booking.history)
+    booking = dataclasses.replace(created.booking, event_sequence=1, history=steps)
+    before = dataclasses.replace(ended, rescheduled_to_id=booking.id)
+    event = moved_event(booking, represent(booking), represent(before), now)
+    await conn.execute(SQL.note_rescheduled, org_id, booking.id, event.id, event.type, now, event.body, old.id, reason)
+    return booking
