@@ -24,7 +24,9 @@ from app.core.settings import ConfigurationError, Settings, load_settings
 from app.core.vault import Vault
 from app.doctor import run_doctor
 from app.serve import run_web
+from app.torture import SCENARIOS, Aim, run_torture
 from app.up import run_up
+from app.zones import run_zones
 
 _MISUSE = 2
 
@@ -89,10 +91,43 @@ def _parser() -> argparse.ArgumentParser:
     first.add_argument("--json", action="store_true", help="print one JSON object")
     first.set_defaults(run=_bootstrap)
 
+    _add_checks(commands)
+    return parser
+
+
+def _add_checks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands that look at an installation, or prove it."""
     doctor = commands.add_parser("doctor", help="check everything an installation stands on")
     doctor.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
     doctor.set_defaults(run=_doctor)
-    return parser
+
+    moved = "future bookings that an update of tzdata has moved on the clock"
+    zones = commands.add_parser(
+        "zones",
+        help=f"list {moved}",
+        description=f"List {moved}: their instant is not the wall time any more that was promised. Exit code 1: some.",
+    )
+    zones.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
+    zones.add_argument("--json", action="store_true", help="print one JSON list")
+    zones.set_defaults(run=_zones)
+
+    names = ",".join(scenario.name for scenario in SCENARIOS)
+    torture = commands.add_parser(
+        "torture",
+        help="aim many callers at one slot of a running server, and count the winners",
+        description="Aims many callers at one slot, one cap, one session, one pool of units and one of hosts of a "
+        "running server, and prints what they were told. It makes people, event types and bookings of its own and "
+        "removes them again; webhooks of the organization hear of them. Exit code 1: something did not hold.",
+    )
+    torture.add_argument("--url", help="of the server (default: that of a running `slotwire up`, or port 8000 here)")
+    torture.add_argument(
+        "--key", help="an API key (default: SLOTWIRE_API_KEY, or the demo's of a running `slotwire up`)"
+    )
+    torture.add_argument("--clients", type=_clients, default=200, help="callers at once (default: %(default)s)")
+    torture.add_argument("--only", type=_scenarios, default=names, help="some of these (default: %(default)s)")
+    torture.add_argument("--yes-remote", action="store_true", help="aim at another machine than this one")
+    torture.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
+    torture.set_defaults(run=_torture)
 
 
 def _port(text: str) -> int:
@@ -105,6 +140,21 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > 256:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; expected 0 to 256")
     return int(text)
+
+
+def _clients(text: str) -> int:
+    if not text.isdecimal() or not 20 <= int(text) <= 1000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of callers; expected 20 to 1000")
+    return int(text)
+
+
+def _scenarios(text: str) -> tuple[str, ...]:
+    known = [scenario.name for scenario in SCENARIOS]
+    chosen = tuple(name.strip() for name in text.split(",") if name.strip())
+    unknown = [name for name in chosen if name not in known]
+    if unknown or not chosen:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected some of {','.join(known)}")
+    return chosen
 
 
 def _up(options: argparse.Namespace) -> int:
@@ -134,6 +184,22 @@ def _migrate(_options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     running = (options.data_dir or _data_dir()) / "run.json"
     return run_doctor(_local_settings(options.data_dir) if running.exists() else load_settings())
+
+
+def _zones(options: argparse.Namespace) -> int:
+    return run_zones(_needs_database(_local_settings(options.data_dir)), as_json=options.json)
+
+
+def _torture(options: argparse.Namespace) -> int:
+    aim = Aim(
+        url=options.url,
+        key=options.key or os.environ.get("SLOTWIRE_API_KEY"),
+        data_dir=options.data_dir or _data_dir(),
+        clients=options.clients,
+        only=options.only,
+        remote=options.yes_remote,
+    )
+    return run_torture(aim)
 
 
 def _bootstrap(options: argparse.Namespace) -> int:

@@ -138,7 +138,7 @@ def test_doctor_notices_a_lost_key(settings: Settings) -> None:
 
 
 def test_help_everywhere(settings: Settings) -> None:
-    for arguments in [[], ["up"], ["web"], ["worker"], ["migrate"], ["bootstrap"], ["doctor"]]:
+    for arguments in [[], ["up"], ["web"], ["worker"], ["migrate"], ["bootstrap"], ["doctor"], ["zones"], ["torture"]]:
         done = slotwire(settings, *arguments, "--help")
         assert done.returncode == 0
         assert done.stdout.startswith("usage: slotwire")
