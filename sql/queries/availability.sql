@@ -70,14 +70,21 @@ select t.id as event_type_id, t.code, t.title, t.active, t.duration_minutes, t.d
            ) ended on true
            where g.org_id = t.org_id and g.event_type_id = t.id and g.taken > 0 and g.starts_at >= $4 and g.starts_at < $5
        ) end as sittings,
+       -- counters that are full, and the holds that are over but still counted in them
        case when row_number() over first = 1 and num_nonnulls(t.max_per_day, t.max_per_week, t.max_per_month) > 0 then (
-           select array_agg((c.user_id, c.period, c.period_start))
+           select array_agg((c.user_id, c.period, c.period_start, c.taken))
            from booking_counters c
            where c.org_id = t.org_id and c.event_type_id = t.id
              and c.period_start between ($4::timestamptz - interval '40 days')::date and ($5::timestamptz + interval '2 days')::date
              and c.taken >= case c.period when 'day' then t.max_per_day when 'week' then t.max_per_week
                                           else t.max_per_month end
        ) end as full_periods,
+       case when row_number() over first = 1 and num_nonnulls(t.max_per_day, t.max_per_week, t.max_per_month) > 0 then (
+           select array_agg((b.id, b.sitting_id, g.taken, coalesce(g.counters, b.counters)::text))
+           from bookings b
+           left join sittings g on g.org_id = b.org_id and g.id = b.sitting_id
+           where b.org_id = t.org_id and b.event_type_id = t.id and b.status = 'DRAFT' and b.hold_expires_at <= $6
+       ) end as ended_holds,
        x.part, x.no, x.id, x.name, x.subject_no, x.weight, x.priority, x.assigned_count, x.last_assigned_at,
        x.kind, x.capacity, x.location_id, x.location_zone,
        s.weekly::text as weekly, s.overrides::text as overrides, s.timezone, s.valid_from, s.valid_until,

@@ -91,7 +91,7 @@ async def test_another_organizations_things_are_404(
 ) -> None:
     ids = await things(api, soon)
     stranger = Api(api.client, (await make_tenant(conn, vault)).api_key)
-    body = {} if route.method == "PATCH" else None
+    body: dict[str, str] | None = {} if route.method == "PATCH" else None
     if route.path.endswith("/reschedule"):
         body = {"start_time": (soon + timedelta(hours=10)).isoformat()}
     answer = await stranger.call(route.method, filled(route, ids), body)

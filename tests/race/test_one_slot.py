@@ -3,54 +3,13 @@
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import Any
 
 import aiohttp
-import pytest
 
 from app.core import db
-from app.core.settings import Settings
-from tests.processes import free_port, ready, running
-from tests.support import Servers, Tenant, booking_body, environment_for, settings_for
-
-CALLERS = 200
-
-
-@pytest.fixture
-def settings(migrated: Servers) -> Settings:
-    return settings_for(migrated, port=free_port(), processes=2)
-
-
-@pytest.fixture
-async def two_processes(settings: Settings, tmp_path: Path) -> AsyncIterator[str]:
-    """`slotwire web` with two processes on one port; every request on a connection of its own reaches either."""
-    url = f"http://127.0.0.1:{settings.port}"
-    log = tmp_path / "web.log"
-    async with running(["app.cli", "web"], environment_for(settings), log) as process:
-        await ready(url, process)
-        yield url
-    assert '"unexpected"' not in log.read_text()
-
-
-@pytest.fixture
-async def http(two_processes: str, tenant: Tenant) -> AsyncIterator[aiohttp.ClientSession]:
-    headers = {"Authorization": f"Bearer {tenant.api_key}"}
-    connector = aiohttp.TCPConnector(limit=CALLERS, force_close=True)
-    async with aiohttp.ClientSession(two_processes, headers=headers, connector=connector) as session:
-        yield session
-
-
-async def post(http: aiohttp.ClientSession, path: str, body: Any, **headers: str) -> tuple[int, Any]:
-    async with http.post(path, json=body, headers=headers) as response:
-        return response.status, await response.json(content_type=None)
-
-
-async def count(conn: db.Connection, statement: str, tenant: Tenant) -> int:
-    number: int = await conn.fetchval(statement, tenant.org_id)
-    return number
+from tests.race.callers import CALLERS, count, post
+from tests.support import Tenant, booking_body
 
 
 async def test_two_hundred_callers_one_slot(

@@ -123,8 +123,10 @@ class Explainer:
             found.append({"code": "notice", "minimum_notice_minutes": rules.minimum_notice_minutes})
         if start >= self._bounds[1]:
             found.append({"code": "window", "booking_window_days": rules.booking_window_days})
-        for alone in self._alone:
-            found += self._of_host(alone, start, live)
+        of_hosts = [self._of_host(alone, start, live) for alone in self._alone]
+        # whoever is free would do: then nobody's time is what is missing
+        if rules.assignment != ROUND_ROBIN or all(of_hosts):
+            found += [reason for reasons in of_hosts for reason in reasons]
         for alone in self._away:
             if not self._of_host(alone, start, live):
                 host_id = encode(Kind.USER, alone.host.user_id)

@@ -4,6 +4,7 @@ The one rule: what comes back is numbers. Busy time is fetched as epoch seconds 
 eight times as long), the hours as the text that a schedule is parsed from once and then remembered.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -128,13 +129,15 @@ class Sitting:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """expired: allocations of holds that are over, which count as free here and have to be ended before a claim."""
+    """expired: allocations of holds that are over, which count as free here and have to be ended before a claim; ended:
+    such holds themselves, where they stand in a cap."""
 
     rules: Rules
     hosts: tuple[Host, ...]
     units: tuple[Unit, ...]
     sittings: Mapping[int, Sitting]
     expired: tuple[UUID, ...]
+    ended: tuple[UUID, ...] = ()
 
 
 async def load_inputs(
@@ -161,17 +164,35 @@ async def load_inputs(
     first = rows[0]
     if not first["key_alive"]:
         raise Unauthorized(KEY_ENDED)
-    full: dict[UUID, list[Period]] = {}
-    for user_id, period, since in first["full_periods"] or ():
-        full.setdefault(user_id, []).append((period, since))
+    full = _full_periods(first)
     sittings = (_sitting(row) for row in first["sittings"] or ())
     return Inputs(
         _rules(first),
-        tuple(_host(row, tuple(full.get(row["id"], ()))) for row in rows if row["part"] == 0),
+        tuple(_host(row, full.get(row["id"], ())) for row in rows if row["part"] == 0),
         tuple(_unit(row) for row in rows if row["part"] == 1),
         {sitting.start: sitting for sitting in sittings},
         tuple(allocation for row in rows for allocation in row["expired"] or ()),
+        tuple(hold[0] for hold in first["ended_holds"] or ()),
     )
+
+
+def _full_periods(row: sql.Row) -> dict[UUID, tuple[Period, ...]]:
+    """By host, the periods whose caps are reached. Holds that are over do not count; nor does a session all of whose
+    seats are such holds."""
+    limits = {"day": row["max_per_day"], "week": row["max_per_week"], "month": row["max_per_month"]}
+    ended = row["ended_holds"] or ()
+    of_session = Counter(sitting_id for _, sitting_id, _, _ in ended)
+    over: Counter[tuple[str, str, str]] = Counter()
+    seen = set()
+    for _, sitting_id, taken, counters in ended:
+        if sitting_id is None or (taken == of_session[sitting_id] and sitting_id not in seen):
+            over.update((user_id, period, since) for user_id, period, since in orjson.loads(counters))
+        seen.add(sitting_id)
+    full: dict[UUID, tuple[Period, ...]] = {}
+    for user_id, period, since, taken in row["full_periods"] or ():
+        if taken - over[str(user_id), period, since.isoformat()] >= limits[period]:
+            full[user_id] = (*full.get(user_id, ()), (period, since))
+    return full
 
 
 _PLAIN = (

@@ -130,8 +130,10 @@ def _offers(inputs: Inputs, asked: Asked, start: datetime, preferred: UUID | Non
 
 
 def _was_open(inputs: Inputs, asked: Asked, start: int, now: datetime) -> bool:
-    """Whether hours, notice, window and caps allow the start: what is missing then is somebody's time."""
-    hosts = tuple(dataclasses.replace(host, held=(), busy=()) for host in asked.hosts)
+    """Whether hours, notice, window and caps allow the start: what is missing then is somebody's time, or a seat of a
+    session that is counted already."""
+    begun = start in inputs.sittings
+    hosts = tuple(dataclasses.replace(host, held=(), busy=(), full=() if begun else host.full) for host in asked.hosts)
     units = tuple(dataclasses.replace(unit, held=()) for unit in inputs.units)
     empty = dataclasses.replace(inputs, units=units, sittings={})
     return bool(open_slots(empty, dataclasses.replace(asked, hosts=hosts), start, start + 1, now).starts)

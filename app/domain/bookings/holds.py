@@ -77,7 +77,7 @@ async def finish_booking(
 
 async def end_holds_in_the_way(conn: Connection, org_id: UUID, inputs: Inputs, start: int, now: datetime) -> None:
     """End the holds that are over and whose time or seats these inputs count as free."""
-    ended = list(inputs.sittings[start].ended) if start in inputs.sittings else []
+    ended = [*inputs.ended, *(inputs.sittings[start].ended if start in inputs.sittings else ())]
     if inputs.expired:
         ended += [row["id"] for row in await conn.fetch(SQL.find_ended_holds, org_id, list(inputs.expired), now)]
     for booking_id in dict.fromkeys(ended):
