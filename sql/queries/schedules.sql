@@ -31,11 +31,13 @@ select id, name, timezone, user_id, resource_id, is_default, weekly, overrides, 
 from schedules where org_id = $1 and id = $2;
 
 -- name: list_schedules
-select id, name, timezone, user_id, resource_id, is_default, weekly, overrides, valid_from, valid_until,
-       created_at, updated_at
-from schedules
-where org_id = $1 and ($2::uuid is null or id > $2)
-order by id
+-- The hours of somebody who left stay for their bookings' sake, and are nobody's business any more.
+select s.id, s.name, s.timezone, s.user_id, s.resource_id, s.is_default, s.weekly, s.overrides, s.valid_from,
+       s.valid_until, s.created_at, s.updated_at
+from schedules s
+where s.org_id = $1 and ($2::uuid is null or s.id > $2)
+  and not exists (select from users u where u.org_id = s.org_id and u.id = s.user_id and u.disabled_at is not null)
+order by s.id
 limit $3;
 
 -- name: update_schedule

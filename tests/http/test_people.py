@@ -184,6 +184,14 @@ async def test_whoever_is_removed_is_gone_and_keeps_their_email(api: Api, conn: 
     assert (await api.post("/v1/users", {"email": ben["email"], "name": "Ben"})).status == 409
 
 
+async def test_the_hours_of_whoever_left_are_not_listed(api: Api) -> None:
+    before = (await api.get("/v1/schedules")).ok()["schedules"]
+    person = await api.person()
+    assert len((await api.get("/v1/schedules")).ok()["schedules"]) == len(before) + 1
+    assert (await api.call("DELETE", f"/v1/users/{person['id']}")).status == 204
+    assert (await api.get("/v1/schedules")).ok()["schedules"] == before
+
+
 async def test_a_key_does_not_remove_its_own_person(api: Api) -> None:
     await api.person(role="owner")
     assert await remove(api, await myself(api)) == 409

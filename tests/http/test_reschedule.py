@@ -106,5 +106,7 @@ async def test_the_length_that_was_agreed_stays(api: Api, soon: datetime) -> Non
     made = await offer(api, durations=[60, 90])
     old = await booked(api, made, soon, duration=90)
     (await api.call("PATCH", f"/v1/event-types/{made['code']}", {"durations": [60]})).ok()
+    problem = (await move(api, old, soon + timedelta(minutes=1))).ok(409)
+    assert [each["end"] for each in problem["alternatives"]][-1] == iso(soon + 3 * HOUR)
     new = (await move(api, old, soon + 3 * HOUR)).ok()["booking"]
     assert new["end_time"] == iso(soon + 4.5 * HOUR)

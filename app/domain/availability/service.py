@@ -179,16 +179,16 @@ async def find_alternatives(
     wanted: int,
     *,
     minutes: int,
-    service_id: str | None,
     host_id: UUID | None,
     among: Collection[UUID] | None,
     now: datetime,
 ) -> list[dict[str, str]]:
-    """Up to three open slots nearest to the wanted start, within a week of it, in the order of time."""
+    """Up to three open slots nearest to the wanted start, within a week of it, in the order of time. minutes: as agreed,
+    whether or not they are on offer (a booking that is moved keeps its length)."""
     around = from_epoch(wanted)
     start, end = max(now, around - _ALTERNATIVES_REACH), max(now, around) + _ALTERNATIVES_REACH
     inputs = await load_inputs(conn, caller, event_type_id, start, end, busy=True, now=now)
-    asked = ask(inputs, duration=minutes, service_id=service_id, host_id=host_id, among=among)
+    asked = dataclasses.replace(ask(inputs, host_id=host_id, among=among), minutes=minutes)
     found = open_slots(inputs, asked, epoch(start), epoch(end), now)
     nearest = sorted(sorted(found.starts, key=lambda each: abs(each - wanted))[:_ALTERNATIVES])
     return [{"start": iso_epoch(each), "end": iso_epoch(each + minutes * 60)} for each in nearest]

@@ -103,7 +103,6 @@ async def refusal(conn: Connection, caller: Caller, order: Order, decision: Deci
         refused.extra["alternatives"] = await find_alternatives(
             *(conn, caller, inputs.rules.event_type_id, start),
             minutes=asked.minutes,
-            service_id=decision.service_id,
             host_id=order.wanted.host_id,
             among=decision.verdict.host_ids,
             now=now,
