@@ -20,15 +20,22 @@ join schedules s on s.org_id = t.org_id
                                         where d.org_id = t.org_id and d.user_id = h.user_id and d.is_default))
 where t.org_id = $1 and t.id = $2;
 
--- name: list_counted
--- What counts: bookings that were not cancelled, and sessions in which somebody sits.
-select b.id, b.starts_at, b.host_ids, false as is_sitting
+-- name: lock_counted_bookings
+-- Bookings that were not cancelled. Locked, so that a cancel is either seen here or finds the new counters: it locks its
+-- booking first, too.
+select b.id, b.starts_at, b.host_ids
 from bookings b
 where b.org_id = $1 and b.event_type_id = $2 and b.starts_at >= $3 and b.status <> 'CANCELLED' and b.sitting_id is null
-union all
-select g.id, g.starts_at, g.host_ids, true
+order by b.id
+for no key update;
+
+-- name: lock_counted_sittings
+-- Sessions in which somebody sits: each counts once.
+select g.id, g.starts_at, g.host_ids
 from sittings g
-where g.org_id = $1 and g.event_type_id = $2 and g.starts_at >= $3 and g.taken > 0;
+where g.org_id = $1 and g.event_type_id = $2 and g.starts_at >= $3 and g.taken > 0
+order by g.id
+for no key update;
 
 -- name: keep_on_bookings
 -- kept: [[id, counters]]

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from app.core import db
+from app.core.ids import Kind, decode
 from tests.race.callers import CALLERS, allocations, count, made, offer, post, rush, tally, won
 from tests.support import Tenant, booking_body
 
@@ -195,3 +196,28 @@ async def test_a_cap_that_comes_while_bookings_are_made(
     assert counted == len(won(answers))
     more = await rush(http, event_type, [start + timedelta(minutes=500) for start in starts[:50]])
     assert len(won(more)) == max(0, 30 - len(won(answers)))
+
+
+async def test_a_cap_that_comes_while_bookings_are_cancelled(
+    http: aiohttp.ClientSession, conn: db.Connection, tenant: Tenant, soon: datetime
+) -> None:
+    for seats in (1, 2):
+        event_type = await offer(http, duration_minutes=5, seats=seats, max_bookings={"week": 90})
+        starts = [soon + timedelta(minutes=5) * (n // seats) for n in range(80)]
+        mine = won(await rush(http, event_type, starts))
+        assert len(mine) == 80
+        cancels = [post(http, f"/v1/bookings/{booking['id']}/cancel", {}) for booking in mine[:70]]
+
+        async def edit(code: str, most: int) -> int:
+            await asyncio.sleep(0.02 * most)
+            async with http.patch(f"/v1/event-types/{code}", json={"max_bookings": {"day": 40 + most}}) as response:
+                return response.status
+
+        edits = [edit(event_type["code"], most) for most in range(5)]
+        ended, statuses = await asyncio.gather(asyncio.gather(*cancels), asyncio.gather(*edits))
+        assert {status for status, _ in ended} == {200} == set(statuses)
+        taken = (
+            "select array_agg(taken)::text from booking_counters where org_id = $1 and event_type_id = $2 and taken > 0"
+        )
+        event_type_id = decode(Kind.EVENT_TYPE, event_type["id"])
+        assert await conn.fetchval(taken, tenant.org_id, event_type_id) == f"{{{10 // seats},{10 // seats}}}"

@@ -183,8 +183,10 @@ async def find_alternatives(
     among: Collection[UUID] | None,
     now: datetime,
 ) -> list[dict[str, str]]:
-    """Up to three open slots nearest to the wanted start, within a week of it, in the order of time. minutes: as agreed,
-    whether or not they are on offer (a booking that is moved keeps its length)."""
+    """Up to three open slots nearest to the wanted start, within a week of it, in the order of time.
+
+    minutes: as agreed, whether or not they are on offer (a booking that is moved keeps its length).
+    """
     around = from_epoch(wanted)
     start, end = max(now, around - _ALTERNATIVES_REACH), max(now, around) + _ALTERNATIVES_REACH
     inputs = await load_inputs(conn, caller, event_type_id, start, end, busy=True, now=now)

@@ -38,15 +38,18 @@ async def recount_all(conn: Connection, org_id: UUID, now: datetime) -> None:
 async def _recount(conn: Connection, org_id: UUID, event_type_id: UUID, caps: Caps, now: datetime) -> None:
     zones = {row["user_id"]: row["timezone"] for row in await conn.fetch(SQL.list_host_zones, org_id, event_type_id)}
     counted: Tally[Counter] = Tally()
-    kept: dict[bool, list[tuple[str, list[list[str]]]]] = {False: [], True: []}
-    for row in await conn.fetch(SQL.list_counted, org_id, event_type_id, now - _REACH):
-        start = epoch(row["starts_at"])
-        hosts = [user_id for user_id in row["host_ids"] if user_id in zones]
-        counters = [(user_id, period) for user_id in hosts for period in periods_of(caps, zones[user_id], start)]
-        counted.update(counters)
-        kept[row["is_sitting"]].append((str(row["id"]), counters_as_kept(counters)))
-    await conn.execute(SQL.keep_on_bookings, org_id, kept[False])
-    await conn.execute(SQL.keep_on_sittings, org_id, kept[True])
+    for held, keep in (
+        (SQL.lock_counted_bookings, SQL.keep_on_bookings),
+        (SQL.lock_counted_sittings, SQL.keep_on_sittings),
+    ):
+        kept = []
+        for row in await conn.fetch(held, org_id, event_type_id, now - _REACH):
+            start = epoch(row["starts_at"])
+            hosts = [user_id for user_id in row["host_ids"] if user_id in zones]
+            counters = [(user_id, period) for user_id in hosts for period in periods_of(caps, zones[user_id], start)]
+            counted.update(counters)
+            kept.append((str(row["id"]), counters_as_kept(counters)))
+        await conn.execute(keep, org_id, kept)
     rows = [(user_id, period, first, taken) for (user_id, (period, first)), taken in counted.items()]
     columns = [list(column) for column in zip(*rows, strict=True)] or [[], [], [], []]
     await conn.execute(SQL.replace_counters, org_id, event_type_id, *columns)
