@@ -7,6 +7,7 @@ The last tests hold the code against the oracle of `tests.unit.hours`, which sha
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import event, given, settings
@@ -21,7 +22,7 @@ NINE_TO_FIVE: list[Piece] = [(540, 540, 1020, 1020)]
 
 def found(busy: list[Interval], **more: int) -> list[int]:
     """Starts on a day from 540 to 1020, every 60 for 60, unless `more` says otherwise."""
-    facts = {"duration": 60, "interval": 60, "before": 0, "after": 0, "earliest": 0, "latest": 2_000}
+    facts: dict[str, Any] = {"duration": 60, "interval": 60, "before": 0, "after": 0, "earliest": 0, "latest": 2_000}
     return open_starts(NINE_TO_FIVE, busy, **(facts | more))
 
 
@@ -71,7 +72,7 @@ def test_an_empty_or_backward_busy_period_meets_nothing() -> None:
 
 def test_each_piece_has_its_own_grid() -> None:
     grid: list[Piece] = [(0, 10, 100, 1_000), (7, 100, 200, 1_000), (500, 500, 520, 530)]
-    facts = {"duration": 20, "interval": 40, "before": 0, "after": 0, "earliest": 0, "latest": 2_000}
+    facts: dict[str, Any] = {"duration": 20, "interval": 40, "before": 0, "after": 0, "earliest": 0, "latest": 2_000}
     assert open_starts(grid, [], **facts) == [40, 80, 127, 167, 500]
 
 
@@ -130,7 +131,7 @@ def grids(draw: st.DrawFn) -> list[Piece]:
     ),
 )
 def test_a_start_is_open_when_nothing_speaks_against_it(
-    grid: list[Piece], busy: list[Interval], facts: dict[str, int]
+    grid: list[Piece], busy: list[Interval], facts: dict[str, Any]
 ) -> None:
     """Every rule, applied to every integer."""
     duration, before, after = facts["duration"], facts["before"], facts["after"]
@@ -145,7 +146,7 @@ def test_a_start_is_open_when_nothing_speaks_against_it(
 
     starts = open_starts(grid, busy, **facts)
     assert starts == [s for s in range(facts["earliest"], facts["latest"]) if allowed(s)]
-    alone = {name: value for name, value in facts.items() if name not in {"earliest", "latest"}}
+    alone: dict[str, Any] = {name: value for name, value in facts.items() if name not in {"earliest", "latest"}}
     for s in range(-45, 145, 3):
         assert bool(open_starts(grid, busy, earliest=s, latest=s + 1, **alone)) == allowed(s)
 
@@ -170,7 +171,14 @@ def test_free_runs_are_the_starts_that_fit(
 
 @given(INTERVALS, st.integers(1, 40))
 def test_closed_runs_refuse_their_starts_and_no_others(closed: list[Interval], interval: int) -> None:
-    facts = {"duration": 5, "before": 0, "after": 0, "earliest": -40, "latest": 140, "interval": interval}
+    facts: dict[str, Any] = {
+        "duration": 5,
+        "before": 0,
+        "after": 0,
+        "earliest": -40,
+        "latest": 140,
+        "interval": interval,
+    }
     grid: list[Piece] = [(-40, -40, 140, 200)]
     every = open_starts(grid, [], **facts)
     assert open_starts(grid, [], closed=closed, **facts) == [s for s in every if not any(a <= s < b for a, b in closed)]
@@ -182,7 +190,7 @@ class Case:
     start: int
     end: int
     busy: list[Interval]
-    facts: dict[str, int]
+    facts: dict[str, Any]
 
 
 @st.composite
