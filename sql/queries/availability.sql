@@ -17,6 +17,15 @@ with type as materialized (
       -- not "id = $2 or code = $3", which no index answers
       and t.id = coalesce($2::uuid, (select c.id from event_types c
                                      where c.org_id = $1 and c.code = $3 and c.archived_at is null))
+), ended as materialized (
+    -- seats of holds that are over, by session; (queue) there are few of them, and soon none
+    select b.sitting_id, count(*) as seats, array_agg(b.id) as ids
+    from bookings b
+    where b.org_id = $1 and b.status = 'DRAFT' and b.hold_expires_at <= $6 and b.sitting_id is not null
+    group by b.sitting_id
+), empty as materialized (
+    -- sessions in which nobody else sits: what they hold is free
+    select g.id from ended e join sittings g on g.org_id = $1 and g.id = e.sitting_id and g.taken = e.seats
 ), subject as (
     select 0 as part, h.position as no, u.id, u.name, u.subject_no, h.weight, h.priority, h.assigned_count,
            h.last_assigned_at, null::text as kind, null::int as capacity, null::uuid as location_id,
@@ -56,19 +65,11 @@ select t.id as event_type_id, t.code, t.title, t.active, t.duration_minutes, t.d
        ) end as key_alive,
        case when t.seats > 1 and row_number() over first = 1 then (
            select array_agg((floor(date_part('epoch', g.starts_at))::bigint, ceil(date_part('epoch', g.ends_at))::bigint,
-                             g.taken, g.host_ids, g.units::text, ended.ids, held.starts, held.ends))
+                             g.taken - coalesce(e.seats, 0), g.host_ids, g.units::text, e.ids))
            from sittings g
-           left join lateral (
-               select floor(min(date_part('epoch', lower(a.during))))::bigint as starts,
-                      ceil(max(date_part('epoch', upper(a.during))))::bigint as ends
-               from allocations a where a.org_id = g.org_id and a.sitting_id = g.id
-           ) held on true
-           left join lateral (
-               select array_agg(b.id) as ids
-               from bookings b
-               where b.org_id = g.org_id and b.sitting_id = g.id and b.status = 'DRAFT' and b.hold_expires_at <= $6
-           ) ended on true
-           where g.org_id = t.org_id and g.event_type_id = t.id and g.taken > 0 and g.starts_at >= $4 and g.starts_at < $5
+           left join ended e on e.sitting_id = g.id
+           where g.org_id = t.org_id and g.event_type_id = t.id and g.taken > coalesce(e.seats, 0)
+             and g.starts_at >= $4 and g.starts_at < $5
        ) end as sittings,
        -- counters that are full, and the holds that are over but still counted in them
        case when row_number() over first = 1 and num_nonnulls(t.max_per_day, t.max_per_week, t.max_per_month) > 0 then (
@@ -94,13 +95,15 @@ from type t
 left join subject x on true
 left join schedules s on s.org_id = t.org_id and s.id = x.schedule_id
 left join lateral (
-    select array_agg(floor(date_part('epoch', lower(a.during)))::bigint)
-               filter (where a.expires_at is null or a.expires_at > $6) as starts,
-           array_agg(ceil(date_part('epoch', upper(a.during)))::bigint)
-               filter (where a.expires_at is null or a.expires_at > $6) as ends,
-           -- holds that are over keep nothing; whoever wants their time ends them first
-           array_agg(a.id) filter (where a.expires_at <= $6) as expired
+    select array_agg(floor(date_part('epoch', lower(a.during)))::bigint) filter (where not o.over) as starts,
+           array_agg(ceil(date_part('epoch', upper(a.during)))::bigint) filter (where not o.over) as ends,
+           -- whoever wants the time of holds that are over ends them first
+           array_agg(a.id) filter (where o.over) as expired
     from allocations a
+    cross join lateral (
+        select coalesce(a.expires_at <= $6, false)
+            or (a.sitting_id is not null and a.sitting_id in (select id from empty)) as over
+    ) o
     where $8 and int8range(a.subject_no, a.subject_no, '[]') && int8range(x.subject_no, x.subject_no, '[]')
       and a.during && tstzrange(t.busy_from, t.busy_until)
 ) held on true
@@ -125,7 +128,8 @@ select a.subject_no, floor(date_part('epoch', lower(a.during)))::bigint as held_
        case when b.id is not null then array[b.id]
             else (select array_agg(m.id order by m.id) from bookings m
                   where m.org_id = a.org_id and m.sitting_id = g.id
-                    and m.status in ('DRAFT', 'PENDING_CONFIRMATION', 'SCHEDULED', 'RESCHEDULED')) end as booking_ids,
+                    and m.status in ('DRAFT', 'PENDING_CONFIRMATION', 'SCHEDULED', 'RESCHEDULED')
+                    and (m.hold_expires_at is null or m.hold_expires_at > $5)) end as booking_ids,
        null::uuid as calendar_id
 from unnest($2::bigint[]) as w (subject_no)
 join allocations a on int8range(a.subject_no, a.subject_no, '[]') && int8range(w.subject_no, w.subject_no, '[]')

@@ -56,7 +56,8 @@ with unit as (
 ), claim as (
     insert into allocations (org_id, id, subject_no, during, booking_id, sitting_id, expires_at)
     select $1::uuid, a.id, a.subject_no, tstzrange($5, $6), case when w.sitting_id is null then $2::uuid end, w.sitting_id,
-           $45::timestamptz
+           -- what a session holds ends with its last seat
+           case when w.sitting_id is null then $45::timestamptz end
     from wanted w, unnest($3::uuid[], $4::bigint[]) as a (id, subject_no)
     where w.is_first and not exists (
         select from unnest($4::bigint[]) as o (subject_no)
@@ -112,11 +113,6 @@ with unit as (
     from booking b
     where h.org_id = $1 and h.event_type_id = $9 and h.user_id = any($10::uuid[]) and $56::boolean
       and (select is_first from held)
-), joined as (
-    -- one firm seat makes a session firm; a held one prolongs it
-    update allocations a set expires_at = case when $45::timestamptz is null then null else greatest(a.expires_at, $45) end
-    from booking b, held h
-    where not h.is_first and a.org_id = $1 and a.sitting_id = h.sitting_id and a.expires_at is not null
 )
 select case
     when exists (select from booking) then 'won'
@@ -224,11 +220,11 @@ with booking as (
         attendee_name = $8, attendee_email = $9, attendee_phone = $10, guests = $11, custom_fields = $12, metadata = $13,
         answers = $14, notes = $15
     where org_id = $1 and id = $2
-    returning id, event_type_id, sitting_id
+    returning id, event_type_id
 ), firm as (
     update allocations a set expires_at = null
     from booking b
-    where a.org_id = $1 and (a.booking_id = b.id or a.sitting_id = b.sitting_id) and a.expires_at is not null
+    where a.org_id = $1 and a.booking_id = b.id
 ), step as (
     insert into booking_history (org_id, booking_id, no, from_status, to_status, at, by, by_id)
     select $1, b.id, 1 + (select count(*) from booking_history h where h.org_id = $1 and h.booking_id = b.id),
@@ -268,8 +264,7 @@ select $1, 'event', id, $5 from event;
 select distinct coalesce(a.booking_id, b.id) as id
 from allocations a
 left join bookings b on b.org_id = a.org_id and b.sitting_id = a.sitting_id and b.status = 'DRAFT' and b.hold_expires_at <= $3
-where a.org_id = $1 and a.id = any($2::uuid[]) and a.expires_at <= $3
-  and coalesce(a.booking_id, b.id) is not null
+where a.org_id = $1 and a.id = any($2::uuid[]) and (a.expires_at <= $3 or b.id is not null)
 order by id;
 
 -- name: list_ended_holds

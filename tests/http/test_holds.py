@@ -7,7 +7,7 @@ import pytest
 
 from app.core import db
 from app.domain.bookings.holds import end_holds
-from tests.offers import ask, book, booked, listed, offer, refused, slots_of
+from tests.offers import ask, book, booked, iso, listed, offer, refused, refused_of, slots_of
 from tests.support import Api
 
 HOUR = timedelta(hours=1)
@@ -128,6 +128,33 @@ async def test_a_held_seat_beside_a_firm_one(api: Api, conn: db.Connection, tena
     assert slot["seats_left"] == 1
     await booked(api, made, soon)
     await refused(api, made, soon, "slot_taken")
+
+
+async def test_a_firm_seat_keeps_a_session_that_a_hold_began(
+    api: Api, conn: db.Connection, tenant: Any, soon: datetime
+) -> None:
+    made, other = await offer(api, seats=2), await offer(api)
+    await hold(api, made, soon)
+    await booked(api, made, soon)
+    await run_out(conn, tenant)
+    await refused(api, other, soon, "slot_taken")
+    assert slots_of(await ask(api, made, soon, 1))[0]["seats_left"] == 1
+
+
+async def test_a_session_of_holds_that_are_over_is_free_for_everybody(
+    api: Api, conn: db.Connection, tenant: Any, soon: datetime
+) -> None:
+    """Also where a firm seat was beside them once, and for overlapping starts of other event types."""
+    made, other = await offer(api, seats=3), await offer(api, slot_interval_minutes=30)
+    await hold(api, made, soon)
+    firm = await booked(api, made, soon)
+    (await api.post(f"/v1/bookings/{firm['id']}/cancel")).ok()
+    await refused(api, other, soon + HOUR / 2, "slot_taken")
+    await run_out(conn, tenant)
+    assert (await listed(api, other, soon, 1)) == ["00:00", "00:30"]
+    await booked(api, other, soon + HOUR / 2)
+    assert await conn.fetchval("select taken from sittings where org_id = $1", tenant.org_id) == 0
+    assert refused_of(await ask(api, made, soon, 1, explain="true")).keys() == {iso(soon)}
 
 
 async def test_a_cancelled_hold_is_told_to_nobody(api: Api, conn: db.Connection, tenant: Any, soon: datetime) -> None:

@@ -85,6 +85,7 @@ async def test_a_host_keeps_a_moved_booking_and_another_takes_it_if_need_be(api:
     old = await booked(api, made, soon)
     same = (await move(api, old, soon + HOUR)).ok()["booking"]
     assert same["assigned_to_id"] == old["assigned_to_id"]
+    assert same["routing_trace"]["reason"] == "kept_host"
     own = await offer(api)
     assert own["hosts"][0]["user_id"] == old["assigned_to_id"]
     await booked(api, own, soon + 2 * HOUR)

@@ -90,8 +90,7 @@ class Oracle:
 
     def session(self, start: int) -> Sitting | None:
         """The one that somebody sits in."""
-        found = self.world.inputs.sittings.get(start)
-        return found if found is not None and found.taken > 0 else None
+        return self.world.inputs.sittings.get(start)
 
     def is_ours(self, session: Sitting) -> bool:
         """Whether it is of the asked length, with hosts whom the question is about: for a group, with all of them."""
@@ -118,12 +117,8 @@ class Oracle:
         return walked is not None and walked.is_open(start, self.minutes)
 
     def bookings(self, subject: Host | Unit, start: int) -> list[Taken]:
-        """The bookings in the way there. A session in which nobody sits any more holds nothing."""
-        return [
-            each
-            for each in self._in_the_way(subject, start)
-            if each.calendar_id is None and (each.session is None or self.session(each.session))
-        ]
+        """The bookings and sessions in the way there."""
+        return [each for each in self._in_the_way(subject, start) if each.calendar_id is None]
 
     def blocks(self, host: Host, start: int) -> list[Taken]:
         return [each for each in self._in_the_way(host, start) if each.calendar_id]

@@ -150,7 +150,7 @@ def test_the_free_hosts_are_offered_in_their_order() -> None:
 def test_the_trace_says_why(hosts: tuple[Host, ...], assignment: str, reason: str) -> None:
     inputs = inputs_of(*hosts, assignment=assignment)
     offer = placed(inputs)[0]
-    trace = trace_of(inputs, ask(inputs), offer, 3)
+    trace = trace_of(inputs, ask(inputs), offer, 3, None)
     assert (trace["assignment"], trace["rule"], trace["reason"]) == (assignment, 3, reason)
     candidates = {each["user_id"]: each["chosen"] for each in trace["candidates"]}
     assert candidates == {encode(Kind.USER, host.user_id): host in offer.hosts for host in ask(inputs).hosts}
@@ -158,8 +158,8 @@ def test_the_trace_says_why(hosts: tuple[Host, ...], assignment: str, reason: st
 
 def test_the_trace_of_a_seat_says_that_it_joins() -> None:
     hosts = (host_of(1), host_of(2, held=((TEN, TEN + 1_800),)))
-    sitting = Sitting(TEN, TEN + 1_800, 1, (UUID(int=2),), "[]", (), (TEN, TEN + 1_800))
+    sitting = Sitting(TEN, TEN + 1_800, 1, (UUID(int=2),), "[]", ())
     inputs = dataclasses.replace(inputs_of(*hosts, assignment=ROUND_ROBIN, seats=3), sittings={TEN: sitting})
     (offer,) = placed(inputs)
     assert (who(list(offer.hosts)), offer.units, offer.joins) == ([2], (), sitting)
-    assert trace_of(inputs, ask(inputs), offer, None)["reason"] == "joined_session"
+    assert trace_of(inputs, ask(inputs), offer, None, None)["reason"] == "joined_session"

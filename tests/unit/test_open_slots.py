@@ -95,7 +95,7 @@ def session(taken: int, *hosts: int, minutes: int = 30, units: Sequence[Unit] = 
     """At ten, of half an hour, without buffers."""
     end = TEN + minutes * 60
     kept = json.dumps([{"resource_id": str(unit.resource_id), "subject_no": unit.subject_no} for unit in units])
-    return {TEN: Sitting(TEN, end, taken, tuple(UUID(int=each) for each in hosts), kept, (), (TEN, end))}
+    return {TEN: Sitting(TEN, end, taken, tuple(UUID(int=each) for each in hosts), kept, ())}
 
 
 def seated(*hosts: Host, sittings: dict[int, Sitting], units: tuple[Unit, ...] = (), **rules: Any) -> Inputs:
@@ -145,38 +145,10 @@ def test_a_group_can_be_joined_only_when_all_of_it_is_there() -> None:
     assert not at_ten(seated(*hosts, sittings=session(1, 1), assignment=COLLECTIVE))
 
 
-def test_a_session_that_everybody_left_holds_nothing() -> None:
-    room = unit_of(100, held=HELD)
-    needs = (Requirement("room", 1, None),)
-    assert at_ten(seated(host_of(1, held=HELD), sittings=session(0, 1)))
-    assert at_ten(seated(host_of(1, held=HELD), sittings=session(0, 1, units=[room]), units=(room,), requires=needs))
-    assert not at_ten(seated(host_of(1, held=HELD), sittings={}))
-
-
-def test_a_session_that_everybody_left_frees_nobody_else_who_has_that_very_time_taken() -> None:
-    hosts = (host_of(1, busy=HELD, held=HELD), host_of(2, held=HELD))
-    assert not at_ten(seated(*hosts, sittings=session(0, 1), assignment=ROUND_ROBIN))
-    assert not at_ten(seated(*hosts[1:], sittings=session(0, 1)))
-
-
-def test_a_session_that_everybody_left_frees_no_unit_but_its_own() -> None:
-    room, other = unit_of(100, capacity=1, held=HELD), unit_of(101, capacity=9, held=HELD)
-    sittings = session(0, 1, units=[room])
-    for capacity, expected in ((1, True), (9, False)):
-        needs = (Requirement("room", capacity, None),)
-        inputs = seated(host_of(1, held=HELD), sittings=sittings, units=(room, other), requires=needs)
-        assert at_ten(inputs) == expected
-
-
 def reasons_at_ten(inputs: Inputs, verdict: Verdict = Verdict()) -> list[str]:  # noqa: B008 -- it is frozen
     asked = ask(inputs, among=verdict.host_ids)
     found = Explainer(inputs, asked, TEN, TEN + 1, (), verdict, EARLIER).reasons(TEN)
     return [reason["code"] for reason in found]
-
-
-def test_a_session_that_everybody_left_is_no_reason() -> None:
-    inputs = seated(host_of(1, held=HELD), sittings=session(0, 1), minimum_notice_minutes=10 * 1_440)
-    assert reasons_at_ten(inputs) == ["notice"]
 
 
 def test_an_incomplete_group_is_not_a_matter_of_hours() -> None:

@@ -28,7 +28,7 @@ def listed(world: World) -> OpenSlots:
 
 def label(oracle: Oracle, starts: list[int]) -> None:
     """What kind of situation it is, for the statistics."""
-    rules, world = oracle.rules, oracle.world
+    rules = oracle.rules
     some = "some" if starts else "no"
     many = ("nobody", "one host", "several hosts")[min(len(oracle.hosts), 2)]
     event(f"{rules.assignment}, {many}: {some} starts")
@@ -38,8 +38,6 @@ def label(oracle: Oracle, starts: list[int]) -> None:
         event(f"caps: {some} starts")
     if any(oracle.session(start) for start in starts):
         event("a seat beside others")
-    if any(not oracle.session(start) for start in world.inputs.sittings if start in starts):
-        event("a fresh start in place of a session that everybody left")
 
 
 @settings(max_examples=EXAMPLES * 5, deadline=None)
@@ -101,7 +99,7 @@ def test_a_part_of_the_range_shows_its_part_of_the_starts(world: World, data: st
 
 
 def explainer_of(world: World) -> Explainer:
-    """Blockers are whatever the oracle knows of, but sessions in which nobody sits any more."""
+    """Blockers are whatever the oracle knows of."""
     blockers = [
         Blocker(each.subject_no, each.held, (each.start, each.end), ids, each.calendar_id)
         for each in world.taken

@@ -208,26 +208,25 @@ def _units(draw: st.DrawFn, scene: Scene) -> list[Unit]:
 def _sessions(
     draw: st.DrawFn, scene: Scene, hosts: Sequence[Host], units: Sequence[Unit]
 ) -> tuple[dict[int, Sitting], list[Taken]]:
-    """Sessions that somebody booked: of the asked length or another, with room or without, or with nobody left."""
+    """Sessions that somebody booked: of the asked length or another, with room or without."""
     rules, found = scene.rules, {}
     held: list[Taken] = []
     before, after = 60 * rules.buffer_before_minutes, 60 * rules.buffer_after_minutes
     for start in dict.fromkeys(draw(st.lists(scene.instants(), min_size=1, max_size=4))):
         end = start + 60 * (scene.minutes if not seldom(draw, 6) else draw(st.sampled_from([10, 30, 60])))
-        taken = draw(st.integers(0, rules.seats))
+        taken = draw(st.integers(1, rules.seats))
         if rules.assignment == COLLECTIVE:
             there = list(hosts)[seldom(draw, 3) :] or list(hosts)
         else:
             there = [hosts[0] if rules.assignment == FIXED and not seldom(draw, 4) else draw(st.sampled_from(hosts))]
         things = draw(st.lists(st.sampled_from(units), max_size=2, unique_by=id)) if units else []
-        booking_id = UUID(int=start) if taken else None
         subjects = [each.subject_no for each in there] + [each.subject_no for each in things]
-        its = [Taken(number, start, end, before, after, booking_id, session=start) for number in subjects]
+        its = [Taken(number, start, end, before, after, UUID(int=start), session=start) for number in subjects]
         if _fit(held, its):
             held += its
             kept = [{"resource_id": str(unit.resource_id), "subject_no": unit.subject_no} for unit in things]
-            who, ended = tuple(host.user_id for host in there), () if taken else (UUID(int=start),)
-            found[start] = Sitting(start, end, taken, who, json.dumps(kept), ended, (start - before, end + after))
+            who = tuple(host.user_id for host in there)
+            found[start] = Sitting(start, end, taken, who, json.dumps(kept), ())
     return found, held
 
 

@@ -39,7 +39,7 @@ def placements(inputs: Inputs, asked: Asked, start: int, preferred: UUID | None,
     if not found.starts:
         return []
     sitting = inputs.sittings.get(start)
-    if sitting is not None and sitting.taken > 0:
+    if sitting is not None:
         by_id = {host.user_id: host for host in asked.hosts}
         return [Placement(tuple(by_id[user_id] for user_id in sitting.host_ids), (), sitting)]
     if inputs.rules.assignment != ROUND_ROBIN:
@@ -61,14 +61,16 @@ def in_fair_order(hosts: Sequence[Host], preferred: UUID | None = None) -> list[
     return sorted(hosts, key=turn)
 
 
-def trace_of(inputs: Inputs, asked: Asked, placement: Placement, rule_no: int | None) -> dict[str, Any]:
+def trace_of(
+    inputs: Inputs, asked: Asked, placement: Placement, rule_no: int | None, preferred: UUID | None
+) -> dict[str, Any]:
     """Why these hosts: the routing trace that is kept with the booking. rule_no: the routing rule that narrowed the
-    hosts, counted from 0."""
+    hosts, counted from 0. preferred: as in `placements`."""
     chosen = {host.user_id for host in placement.hosts}
     return {
         "assignment": inputs.rules.assignment,
         "rule": rule_no,
-        "reason": _reason(inputs, asked, placement),
+        "reason": _reason(inputs, asked, placement, preferred),
         "candidates": [
             {
                 "user_id": encode(Kind.USER, host.user_id),
@@ -83,7 +85,7 @@ def trace_of(inputs: Inputs, asked: Asked, placement: Placement, rule_no: int | 
     }
 
 
-def _reason(inputs: Inputs, asked: Asked, placement: Placement) -> str:
+def _reason(inputs: Inputs, asked: Asked, placement: Placement, preferred: UUID | None) -> str:
     if placement.joins is not None:
         return "joined_session"
     if inputs.rules.assignment != ROUND_ROBIN:
@@ -91,6 +93,8 @@ def _reason(inputs: Inputs, asked: Asked, placement: Placement) -> str:
     first = in_fair_order(asked.hosts)[0]
     if len(asked.hosts) == 1:
         return "only_candidate"
+    if placement.hosts[0].user_id == preferred:
+        return "kept_host"
     return "next_in_turn" if placement.hosts[0] is first else "first_free_in_turn"
 
 

@@ -20,7 +20,7 @@ from app.core.times import from_epoch
 from app.domain.availability.caps import Caps, closed_by
 from app.domain.availability.inputs import FIXED, ROUND_ROBIN, Host, Inputs, Sitting
 from app.domain.availability.requirements import fitting, share_out
-from app.domain.availability.service import Asked, Verdict, bounds, open_slots, pools
+from app.domain.availability.service import Asked, Verdict, bounds, fits, open_slots, pools
 from app.domain.availability.slots import Interval, free_runs, within
 from app.domain.availability.windows import Hours, day_start, local_date, open_stretches
 
@@ -112,8 +112,7 @@ class Explainer:
 
     def reasons(self, start: int) -> list[Reason]:
         """Why a start that is not open is not; the same one is named once."""
-        rules, sitting = self._inputs.rules, self._inputs.sittings.get(start)
-        live = sitting if sitting is not None and sitting.taken > 0 else None
+        rules, session = self._inputs.rules, self._inputs.sittings.get(start)
         found: list[Reason] = []
         if not rules.active:
             found.append({"code": "inactive"})
@@ -123,18 +122,20 @@ class Explainer:
             found.append({"code": "notice", "minimum_notice_minutes": rules.minimum_notice_minutes})
         if start >= self._bounds[1]:
             found.append({"code": "window", "booking_window_days": rules.booking_window_days})
-        of_hosts = [self._of_host(alone, start, live) for alone in self._alone]
-        # whoever is free would do: then nobody's time is what is missing
-        if rules.assignment != ROUND_ROBIN or all(of_hosts):
+        of_hosts = [self._of_host(alone, start, session) for alone in self._alone]
+        # in a turn whoever is free would do, and then nobody's time is what is missing; a session has its host
+        if rules.assignment != ROUND_ROBIN or session is not None or all(of_hosts):
             found += [reason for reasons in of_hosts for reason in reasons]
         for alone in self._away:
-            if not self._of_host(alone, start, live):
+            if not self._of_host(alone, start, session):
                 host_id = encode(Kind.USER, alone.host.user_id)
                 found.append({"code": "routing", "rule": self._verdict.rule_no, "host_id": host_id})
-        if live is not None:
-            found += self._of_session(live)
+        if session is not None:
+            found += self._of_session(session)
         elif rules.requires:
             found += self._of_things(start)
+        if not found and self._away:
+            return [{"code": "routing", "rule": self._verdict.rule_no}]
         return found or [{"code": "outside_schedule"}]
 
     def _of_host(self, alone: "_Alone", start: int, session: Sitting | None) -> list[Reason]:
@@ -163,9 +164,7 @@ class Explainer:
         numbers = {"seats": rules.seats, "taken": sitting.taken}
         if sitting.taken >= rules.seats:
             return [{"code": "seats_full", **numbers}]
-        asked = {host.user_id for host in self._asked.hosts}
-        fits = sitting.end == sitting.start + self._asked.minutes * 60 and asked.issuperset(sitting.host_ids)
-        return [] if fits else [{"code": "busy_booking", **numbers}]
+        return [] if fits(self._asked, rules, sitting) else [{"code": "busy_booking", **numbers}]
 
     def _of_things(self, start: int) -> list[Reason]:
         if share_out(self._pools, start) is not None:

@@ -115,8 +115,8 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Sitting:
-    """One start of a seated event type that somebody has booked: epoch seconds, seats taken, who and what it holds,
-    and the period that it holds them for. Seats of holds that are over do not count; `ended` names those."""
+    """One start of a seated event type that somebody has booked: epoch seconds, seats taken (one at least), who and
+    what it holds. Seats of holds that are over do not count; `ended` names those."""
 
     start: int
     end: int
@@ -124,7 +124,6 @@ class Sitting:
     host_ids: tuple[UUID, ...]
     units: str
     ended: tuple[UUID, ...]
-    held: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,10 +253,8 @@ def _unit(row: sql.Row) -> Unit:
 
 
 def _sitting(row: sql.Row) -> Sitting:
-    start, end, taken, host_ids, units, ended, held_from, held_until = row
-    over = tuple(ended or ())
-    held = None if held_from is None else (held_from, held_until)
-    return Sitting(start, end, taken - len(over), tuple(host_ids), units, over, held)
+    start, end, taken, host_ids, units, ended = row
+    return Sitting(start, end, taken, tuple(host_ids), units, tuple(ended or ()))
 
 
 def _intervals(starts: list[int] | None, ends: list[int] | None) -> tuple[Interval, ...]:

@@ -127,32 +127,23 @@ def open_slots(inputs: Inputs, asked: Asked, start: int, end: int, now: datetime
     earliest, latest = bounds(rules, start, end, now)
     if not rules.active or not asked.hosts or earliest >= latest:
         return OpenSlots(rules, asked, [], [])
-    spare = _spare(inputs)
-    lists = [
-        _starts(rules, host, _without(host.held, spare) + host.busy, asked.minutes, earliest, latest)
-        for host in asked.hosts
-    ]
+    lists = [_starts(rules, host, host.held + host.busy, asked.minutes, earliest, latest) for host in asked.hosts]
     if len(lists) == 1:
         starts = lists[0]
     else:
         starts = slots.intersect(lists) if rules.assignment == COLLECTIVE else slots.unite(lists)
     if rules.requires:
         starts = fitting(pools(inputs, asked.minutes, earliest, latest), starts)
-    sitting = [each for each in inputs.sittings.values() if each.taken > 0]
-    if not sitting:
-        return OpenSlots(rules, asked, starts, lists)
-    return _seated(rules, asked, sitting, OpenSlots(rules, asked, starts, lists), earliest, latest)
+    found = OpenSlots(rules, asked, starts, lists)
+    return _seated(inputs, found, earliest, latest) if inputs.sittings else found
 
 
 def pools(inputs: Inputs, minutes: int, earliest: int, latest: int) -> list[Pool]:
     """Which units could meet each requirement, and when."""
-    rules, spare = inputs.rules, _spare(inputs)
-    units = inputs.units
-    if spare:
-        units = tuple(dataclasses.replace(unit, held=_without(unit.held, spare)) for unit in units)
+    rules = inputs.rules
     return pools_of(
         rules.requires,
-        units,
+        inputs.units,
         duration=minutes * 60,
         before=rules.buffer_before_minutes * 60,
         after=rules.buffer_after_minutes * 60,
@@ -166,7 +157,9 @@ def question(inputs: Inputs, asked: Asked, start: int, end: int, now: datetime) 
     clock is in it only as far as notice and booking window reach into the range."""
     rules = inputs.rules
     hosts = tuple((host.user_id, host.wording, host.held, host.busy, host.full) for host in inputs.hosts)
-    units = tuple((unit.subject_no, unit.wording, unit.held) for unit in inputs.units)
+    units = tuple(
+        (unit.subject_no, unit.kind, unit.capacity, unit.location_id, unit.wording, unit.held) for unit in inputs.units
+    )
     who = tuple(host.user_id for host in asked.hosts)
     about = (rules.event_type_id, rules.config_version, asked.minutes, who, *bounds(rules, start, end, now))
     return (about, hosts, units, tuple(inputs.sittings.values()))
@@ -215,44 +208,31 @@ def _starts(
     )
 
 
-def _seated(
-    rules: Rules, asked: Asked, sittings: Sequence[Sitting], fresh: OpenSlots, earliest: int, latest: int
-) -> OpenSlots:
+def _seated(inputs: Inputs, fresh: OpenSlots, earliest: int, latest: int) -> OpenSlots:
     """Where somebody sits already, a seat beside them is all that can be had; elsewhere a fresh start.
 
     The session holds its hosts, units and place in the caps, so that only hours and calendars are asked again.
     """
-    begun = {sitting.start for sitting in sittings}
-    by_id = {host.user_id: number for number, host in enumerate(asked.hosts)}
+    rules, asked = inputs.rules, fresh.asked
     uncapped = [dataclasses.replace(host, full=()) for host in asked.hosts]
     alone = [set(_starts(rules, host, host.busy, asked.minutes, earliest, latest)) for host in uncapped]
-    joined: dict[int, tuple[int, ...]] = {}
-    for sitting in sittings:
-        ids = [by_id.get(user_id) for user_id in sitting.host_ids]
-        numbers = tuple(number for number in ids if number is not None)
-        complete = len(numbers) == len(ids) and (rules.assignment != COLLECTIVE or len(numbers) == len(by_id))
-        if (
-            complete
-            and sitting.taken < rules.seats
-            and sitting.end == sitting.start + asked.minutes * 60
-            and all(sitting.start in alone[number] for number in numbers)
-        ):
-            joined[sitting.start] = numbers
+    joined: dict[int, frozenset[int]] = {}
+    for start, sitting in inputs.sittings.items():
+        there = frozenset(number for number, host in enumerate(asked.hosts) if host.user_id in sitting.host_ids)
+        if sitting.taken < rules.seats and fits(asked, rules, sitting) and all(start in alone[each] for each in there):
+            joined[start] = there
     lists = [
-        sorted({*(each for each in starts if each not in begun), *(at for at, who in joined.items() if number in who)})
+        sorted({*starts}.difference(inputs.sittings).union(at for at, there in joined.items() if number in there))
         for number, starts in enumerate(fresh.lists)
     ]
-    starts = sorted({*(each for each in fresh.starts if each not in begun), *joined})
-    return OpenSlots(rules, asked, starts, lists)
+    return OpenSlots(rules, asked, sorted({*fresh.starts}.difference(inputs.sittings).union(joined)), lists)
 
 
-def _spare(inputs: Inputs) -> frozenset[Interval]:
-    """Periods that are held for sessions in which nobody sits: all their seats were holds that are over."""
-    return frozenset(each.held for each in inputs.sittings.values() if each.held and each.taken < 1)
-
-
-def _without(held: tuple[Interval, ...], spare: frozenset[Interval]) -> tuple[Interval, ...]:
-    return tuple(each for each in held if each not in spare) if spare else held
+def fits(asked: Asked, rules: Rules, sitting: Sitting) -> bool:
+    """Whether the session is what is asked for: as long, and with the hosts who are asked for, all where all count."""
+    hosts = {host.user_id for host in asked.hosts}
+    who = hosts == set(sitting.host_ids) if rules.assignment == COLLECTIVE else hosts.issuperset(sitting.host_ids)
+    return who and sitting.end == sitting.start + asked.minutes * 60
 
 
 def bounds(rules: Rules, start: int, end: int, now: datetime) -> tuple[int, int]:

@@ -78,6 +78,8 @@ def read_token(secret: bytes, text: str) -> SlotToken:
         raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise wrong from None
+    if base64.urlsafe_b64encode(raw).rstrip(b"=") != text.encode():
+        raise wrong  # other letters that mean the same bytes
     said, proof = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
     expected = hashlib.blake2b(said, key=_key(secret), digest_size=_MAC_BYTES).digest()
     if len(text) > _LONGEST or len(said) < _HEAD.size or not hmac.compare_digest(proof, expected):

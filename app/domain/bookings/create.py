@@ -176,7 +176,7 @@ def _booking(
         location=rules.location,
         service_id=decision.service_id,
         units=units_as_kept(offer),
-        routing_trace=_trace(decision, offer),
+        routing_trace=_trace(order, decision, offer),
         hold_expires_at=hold,
         requires_confirmation=rules.requires_confirmation,
         auto_complete=rules.auto_complete,
@@ -195,9 +195,10 @@ def _booking(
     )
 
 
-def _trace(decision: Decision, offer: Placement) -> dict[str, Any] | None:
+def _trace(order: Order, decision: Decision, offer: Placement) -> dict[str, Any] | None:
     """None where there was nothing to choose: one host, whom no rule named."""
     rules, verdict = decision.inputs.rules, decision.verdict
     if rules.assignment == FIXED and verdict.rule_no is None and offer.joins is None:
         return None
-    return trace_of(decision.inputs, decision.asked, offer, verdict.rule_no)
+    preferred = order.moved.old.assigned_to_id if order.moved else None
+    return trace_of(decision.inputs, decision.asked, offer, verdict.rule_no, preferred)

@@ -69,7 +69,7 @@ class Listing:
         middle = self._ids[hosts]
         if rules.seats > 1:
             sitting = self._inputs.sittings.get(start)
-            left = rules.seats - (max(sitting.taken, 0) if sitting else 0)
+            left = rules.seats - (sitting.taken if sitting else 0)
             middle = b',"seats_left":%d%s' % (left, middle)
         return b'%s%s,"token":"%s"}' % (_span(start, self._seconds), middle, self._minter.mint(start, bits))
 
