@@ -53,18 +53,20 @@ with unit as (
     -- the first of a session claims for all of it
     select (select id from sitting) as sitting_id, coalesce((select taken from sitting), 1) = 1 as is_first
     from known where $44::int = 1 or exists (select from sitting)
+), busy as (
+    select exists (
+        select from unnest($4::bigint[]) as o (subject_no)
+        join busy_blocks k on int8range(k.subject_no, k.subject_no, '[]') && int8range(o.subject_no, o.subject_no, '[]')
+            and k.during && tstzrange($5, $6)
+        join calendars c on c.org_id = k.org_id and c.id = k.calendar_id and c.generation = k.generation and c.read_busy
+    ) as found
 ), claim as (
     insert into allocations (org_id, id, subject_no, during, booking_id, sitting_id, expires_at)
     select $1::uuid, a.id, a.subject_no, tstzrange($5, $6), case when w.sitting_id is null then $2::uuid end, w.sitting_id,
            -- what a session holds ends with its last seat
            case when w.sitting_id is null then $45::timestamptz end
     from wanted w, unnest($3::uuid[], $4::bigint[]) as a (id, subject_no)
-    where w.is_first and not exists (
-        select from unnest($4::bigint[]) as o (subject_no)
-        join busy_blocks k on int8range(k.subject_no, k.subject_no, '[]') && int8range(o.subject_no, o.subject_no, '[]')
-            and k.during && tstzrange($5, $6)
-        join calendars c on c.org_id = k.org_id and c.id = k.calendar_id and c.generation = k.generation and c.read_busy
-    )
+    where w.is_first and not (select found from busy)
     order by a.subject_no
     on conflict do nothing
     returning id
@@ -118,8 +120,16 @@ select case
     when exists (select from booking) then 'won'
     when not exists (select from known) then 'stale'
     when not exists (select from wanted) then 'taken'
-    when not exists (select from held) then
-        case when exists (select from claim) or exists (select from sitting) then refuse_claim('taken') else 'taken' end
+    when exists (select from claim) and not exists (select from held) then refuse_claim('taken')
+    when exists (select from sitting) and not exists (select from held) then refuse_claim('taken')
+    when not exists (select from held) and (select found from busy) then 'busy'
+    when not exists (select from held) then case when exists (
+        -- a hold that is over, or a session in which only such ones sit: whoever asks ends them first
+        select from unnest($4::bigint[]) as o (subject_no)
+        join allocations a on int8range(a.subject_no, a.subject_no, '[]') && int8range(o.subject_no, o.subject_no, '[]')
+            and a.during && tstzrange($5, $6)
+        where a.expires_at <= $28 or a.sitting_id is not null
+    ) then 'stale' else 'taken' end
     when cardinality($46::uuid[]) > 0 and not exists (select from steady) then refuse_claim('stale')
     else refuse_claim('capped')
 end;

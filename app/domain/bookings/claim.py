@@ -34,11 +34,12 @@ Counter = tuple[UUID, Period]
 
 
 class Outcome(StrEnum):
-    """taken: somebody has a host, a unit or the last seat, or a calendar says busy. capped: a cap was reached. stale:
-    what the decision was made by does not hold any more."""
+    """taken: somebody has a host, a unit or the last seat. busy: a calendar says so. capped: a cap was reached. stale:
+    what the decision was made by does not hold any more, or only holds that are over are in the way."""
 
     WON = "won"
     TAKEN = "taken"
+    BUSY = "busy"
     CAPPED = "capped"
     STALE = "stale"
 

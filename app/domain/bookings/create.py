@@ -19,7 +19,7 @@ from app.core.times import epoch
 from app.domain.availability.assignment import Placement, trace_of
 from app.domain.availability.inputs import FIXED, Inputs, load_inputs
 from app.domain.bookings.claim import Claim, Outcome, claim, units_as_kept
-from app.domain.bookings.decide import Decision, decide, refusal
+from app.domain.bookings.decide import Decision, decide, refusal, taken_by
 from app.domain.bookings.events import CREATED, event_of
 from app.domain.bookings.holds import end_holds_in_the_way
 from app.domain.bookings.lifecycle import Status
@@ -30,6 +30,7 @@ from app.domain.identity.models import Principal
 _SECOND = timedelta(seconds=1)
 # An edit between reading and claiming is rare; three in a row are somebody else's script.
 _TRIES = 3
+_TAKEN_BY = {Outcome.TAKEN: "busy_booking", Outcome.BUSY: "busy_calendar"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,9 @@ async def create_booking(
             tried = await _attempt(conn, principal, order, decision, decision.offers[0], actor, now)
             if isinstance(tried, Created):
                 return tried
+            if order.token is None and tried in _TAKEN_BY:
+                # there is one host, and the database itself has said that their time is gone
+                raise taken_by(_TAKEN_BY[tried])
     return await _create(conn, principal, order, actor, now)
 
 

@@ -110,6 +110,11 @@ async def refusal(conn: Connection, caller: Caller, order: Order, decision: Deci
     return refused
 
 
+def taken_by(code: str) -> SlotTaken:
+    """The refusal where it is known already what the reason is."""
+    return SlotTaken(_SENTENCES[code], reasons=[code])
+
+
 def _decide_moved(inputs: Inputs, order: Order, moved: Moved, now: datetime) -> Decision:
     """The answers were accepted once, and the length was agreed: neither is asked again."""
     old = moved.old
