@@ -105,6 +105,8 @@ _MESSAGES = {
     "bool_type": "must be true or false",
     "dict_type": "must be an object",
     "list_type": "must be a list",
+    "tuple_type": "must be a list",
+    "model_type": "must be an object",
 }
 
 

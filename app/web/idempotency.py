@@ -42,25 +42,29 @@ def idempotency_key(request: web.Request) -> str | None:
 
 
 async def create(
-    call: Call, make: Callable[[Connection], Awaitable[dict[str, Any]]], *, one_statement: bool = False
+    call: Call,
+    make: Callable[[Connection], Awaitable[dict[str, Any]]],
+    *,
+    status: int = 201,
+    one_statement: bool = False,
 ) -> web.Response:
-    """Answer 201 with what `make` returns, or replay the first answer of the same Idempotency-Key.
+    """Answer with what `make` returns, or replay the first answer of the same Idempotency-Key.
 
     one_statement: `make` writes with a single statement, which is a transaction by itself; two round trips to begin
     and commit around it would halve the rate of creates. With a key there is always a transaction.
     """
     key = idempotency_key(call.request)
     if key is not None:
-        return await call.write(lambda conn: _create_once(conn, call, key, make))
+        return await call.write(lambda conn: _create_once(conn, call, key, make, status))
     if not one_statement:
-        return raw_response(orjson.dumps(await call.write(make)), 201)
+        return raw_response(orjson.dumps(await call.write(make)), status)
     made = await make(call.conn)
     call.wake()
-    return raw_response(orjson.dumps(made), 201)
+    return raw_response(orjson.dumps(made), status)
 
 
 async def _create_once(
-    conn: Connection, call: Call, key: str, make: Callable[[Connection], Awaitable[dict[str, Any]]]
+    conn: Connection, call: Call, key: str, make: Callable[[Connection], Awaitable[dict[str, Any]]], status: int
 ) -> web.Response:
     org_id = call.principal.org_id
     fingerprint = _fingerprint(call)
@@ -77,7 +81,7 @@ async def _create_once(
         return replay
     body = orjson.dumps(await make(conn))
     await idempotency.keep(conn, org_id, key, Kept(fingerprint, call.vault.seal(body)), call.now)
-    return raw_response(body, 201)
+    return raw_response(body, status)
 
 
 def _fingerprint(call: Call) -> bytes:

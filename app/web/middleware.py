@@ -46,6 +46,9 @@ async def _answer(request: web.Request, handler: Handler, request_id: str) -> we
         found = _from_aiohttp(error)
     except asyncpg.ForeignKeyViolationError:
         found = Conflict("Something that this refers to was removed meanwhile, or is still in use. Look again.")
+    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
+        # it was tried once more already
+        found = _away(error)
     except AWAY as error:
         # the driver's complaint about an argument of ours is no outage
         found = _fault() if isinstance(error, ValueError) else _away(error)

@@ -11,7 +11,7 @@ with type as materialized (
            t.auto_complete, t.assignment, t.schedule_id, t.questions, t.routing_rules, t.services, t.requires,
            t.location, t.config_version,
            $4::timestamptz - make_interval(mins => t.buffer_before_minutes) as busy_from,
-           $5::timestamptz + make_interval(mins => t.longest_minutes + t.buffer_after_minutes) as busy_until
+           $5::timestamptz + make_interval(mins => greatest(t.longest_minutes, $9::int) + t.buffer_after_minutes) as busy_until
     from event_types t
     where t.org_id = $1 and t.archived_at is null
       -- not "id = $2 or code = $3", which no index answers

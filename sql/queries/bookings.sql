@@ -4,21 +4,26 @@
 -- because a sync may have written some a moment ago. Nothing is claimed unless all that the decision was made by still
 -- holds: the key, the event type, the hosts and their hours, the units and theirs.
 --
--- Order of locks, here and wherever they are given back: units (share), sitting, allocations by subject, event type (key share, only
--- where caps count, so that they cannot be recounted meanwhile), counters, the turn of a host. Each CTE reads the one
--- before it, which makes them run in this order. A claim that fails halfway ends itself by an error (refuse_claim).
-with unit as (
-    -- nobody retires a unit between this look and the claim
-    select x.subject_no, x.resource_id
-    from resource_units x
-    where x.org_id = $1 and x.subject_no = any($38::bigint[]) and x.retired_at is null
-    order by x.subject_no
-    for share
-), known as (
-    select t.id
+-- Order of locks, here and wherever they are taken: event type (KEY SHARE, which the foreign key would take anyway; an
+-- edit and a move take UPDATE), old booking, units (share), sitting, allocations by subject, counters, the turn of a host.
+-- Each CTE reads the one before it, which makes them run in this order. A claim that fails halfway ends itself by an error
+-- (refuse_claim).
+with type as (
+    select t.id, t.org_id, t.schedule_id
     from event_types t
     where t.org_id = $1 and t.id = $9 and t.config_version = $34 and t.archived_at is null
-      and cardinality($10::uuid[]) = (
+    for key share
+), unit as (
+    -- nobody retires a unit between this look and the claim
+    select x.subject_no, x.resource_id
+    from type t
+    join resource_units x on x.org_id = t.org_id and x.subject_no = any($38::bigint[]) and x.retired_at is null
+    order by x.subject_no
+    for share of x
+), known as (
+    select t.id
+    from type t
+    where cardinality($10::uuid[]) = (
           select count(*)
           from unnest($10::uuid[], $35::uuid[], $36::bigint[]) as w (user_id, schedule_id, version)
           join users u on u.org_id = t.org_id and u.id = w.user_id and u.disabled_at is null
@@ -73,15 +78,11 @@ with unit as (
 ), held as (
     select w.sitting_id, w.is_first from wanted w
     where not w.is_first or (select count(*) from claim) = cardinality($4::bigint[])
-), steady as (
-    select t.id from event_types t
-    where t.org_id = $1 and t.id = $9 and t.config_version = $34
-      and cardinality($46::uuid[]) > 0 and exists (select from held where is_first)
-    for key share
 ), counted as (
     insert into booking_counters as c (org_id, event_type_id, user_id, period, period_start, taken)
-    select $1, s.id, p.user_id, p.period, p.period_start, 1
-    from steady s, unnest($46::uuid[], $47::text[], $48::date[]) as p (user_id, period, period_start)
+    select $1, $9, p.user_id, p.period, p.period_start, 1
+    from held h, unnest($46::uuid[], $47::text[], $48::date[]) as p (user_id, period, period_start)
+    where h.is_first
     order by p.user_id, p.period, p.period_start
     on conflict (org_id, event_type_id, user_id, period, period_start) do update set taken = c.taken + 1
     where c.taken < case excluded.period when 'day' then $49::int when 'week' then $50::int else $51::int end
@@ -130,7 +131,6 @@ select case
             and a.during && tstzrange($5, $6)
         where a.expires_at <= $28 or a.sitting_id is not null
     ) then 'stale' else 'taken' end
-    when cardinality($46::uuid[]) > 0 and not exists (select from steady) then refuse_claim('stale')
     else refuse_claim('capped')
 end;
 
@@ -153,17 +153,30 @@ where b.org_id = $1 and b.id = $2;
 -- name: lock_booking
 -- Taken before the booking is read, so that two actions at once see each other's outcome. NO KEY: history and events
 -- point at bookings.
-select id from bookings where org_id = $1 and id = $2 for no key update;
+select sitting_id from bookings where org_id = $1 and id = $2 for no key update;
+
+-- name: lock_sitting
+-- By itself, after the booking's lock: what ends a seat has to see what others made of the session and its counters.
+select id from sittings where org_id = $1 and id = $2 for no key update;
+
+-- name: lock_event_type_of
+-- A move gives back before it claims; nobody else claims of this event type meanwhile, or the two would deadlock.
+select t.id
+from event_types t
+where t.org_id = $1 and t.id = (select b.event_type_id from bookings b where b.org_id = $1 and b.id = $2)
+for update;
 
 -- name: end_booking
--- Ends a booking and gives back what it holds, with its history and its event (none for a hold, which nobody was told
--- of), in one statement. Locks in the order of `create_booking`: sitting, allocations, counters.
+-- Ends a booking, however, and gives back what it holds, with its history and its event (none for a hold, which nobody was
+-- told of), in one statement. What is cancelled gives its place in the caps back too; who came, or did not, has used it.
+-- Locks in the order of `create_booking`: sitting, allocations, counters, turn.
 with booking as (
     update bookings
-    set status = 'CANCELLED', cancelled_at = $3, cancelled_by = $4, cancellation_reason = $5, event_sequence = $6,
+    set status = $13, cancelled_at = case when $13 = 'CANCELLED' then $3::timestamptz end,
+        cancelled_by = case when $13 = 'CANCELLED' then $4 end, cancellation_reason = $5, event_sequence = $6,
         hold_expires_at = null, updated_at = $3
     where org_id = $1 and id = $2 and status = $7
-    returning id, event_type_id, sitting_id, counters
+    returning id, event_type_id, sitting_id, host_ids, counters
 ), sitting as (
     update sittings g set taken = g.taken - 1
     from booking b
@@ -178,8 +191,13 @@ with booking as (
     select c.user_id, c.event_type_id, c.period, c.period_start
     from booking b
     left join sitting g on g.id = b.sitting_id
-    cross join lateral jsonb_array_elements(case when g.id is null then b.counters when g.taken = 0 then g.counters
-                                                 else '[]' end) as k (counter)
+    cross join lateral jsonb_array_elements(
+        case when $13 <> 'CANCELLED' then '[]'
+             when g.id is null then b.counters
+             when g.taken = 0 and not exists (select from bookings m
+                                              where m.org_id = $1 and m.sitting_id = g.id
+                                                and m.status in ('COMPLETED', 'NO_SHOW')) then g.counters
+             else '[]' end) as k (counter)
     join booking_counters c on c.org_id = $1 and c.event_type_id = b.event_type_id and c.user_id = (k.counter ->> 0)::uuid
         and c.period = k.counter ->> 1 and c.period_start = (k.counter ->> 2)::date
     where (select count(*) from freed) >= 0
@@ -190,10 +208,18 @@ with booking as (
     from counter k
     where c.org_id = $1 and c.event_type_id = k.event_type_id and c.user_id = k.user_id and c.period = k.period
       and c.period_start = k.period_start and c.taken > 0
+    returning c.taken
+), turn as (
+    -- a hold that came to nothing was no turn
+    update event_type_hosts h set assigned_count = h.assigned_count - 1
+    from booking b
+    join event_types t on t.org_id = $1 and t.id = b.event_type_id and t.assignment = 'round_robin'
+    where $7 = 'DRAFT' and b.sitting_id is null and (select count(*) from given_back) >= 0
+      and h.org_id = $1 and h.event_type_id = b.event_type_id and h.user_id = any(b.host_ids) and h.assigned_count > 0
 ), step as (
     insert into booking_history (org_id, booking_id, no, from_status, to_status, at, by, by_id, reason)
     select $1, b.id, 1 + (select count(*) from booking_history h where h.org_id = $1 and h.booking_id = b.id),
-           $7, 'CANCELLED', $3, $4, $8, $12
+           $7, $13, $3, $4, $8, $12
     from booking b
 ), event as (
     insert into events (org_id, id, type, booking_id, event_type_id, sequence, at, body)
@@ -204,7 +230,7 @@ insert into outbox (org_id, topic, ref_id, due_at)
 select $1, 'event', id, $3 from event;
 
 -- name: advance_booking
--- A step that keeps what the booking holds: confirm, complete, no-show.
+-- A step that keeps what the booking holds: a confirmation.
 with booking as (
     update bookings set status = $3, event_sequence = $4, updated_at = $5
     where org_id = $1 and id = $2

@@ -1,9 +1,13 @@
 -- name: lock_for_recount
--- FOR UPDATE on purpose, although bookings point here: claims that count take KEY SHARE on this row first, so the recount
--- waits for those under way, and later ones find another version and decide anew.
-update event_types set config_version = config_version + 1
-where org_id = $1 and id = (select t.id from event_types t where t.org_id = $1 and t.id = $2 for update)
-returning max_per_day, max_per_week, max_per_month;
+-- FOR UPDATE on purpose, although bookings point here: claims take KEY SHARE on this row first, so the recount waits for
+-- those under way, and later ones find another version and decide anew.
+select t.max_per_day, t.max_per_week, t.max_per_month,
+       exists (select from booking_counters c where c.org_id = $1 and c.event_type_id = $2 and c.taken > 0) as counted
+from event_types t where t.org_id = $1 and t.id = $2
+for update of t;
+
+-- name: raise_version
+update event_types set config_version = config_version + 1 where org_id = $1 and id = $2;
 
 -- name: list_capped
 select t.id
@@ -22,7 +26,7 @@ where t.org_id = $1 and t.id = $2;
 
 -- name: lock_counted_bookings
 -- Bookings that were not cancelled. Locked, so that a cancel is either seen here or finds the new counters: it locks its
--- booking first, too.
+-- booking first, too, and then its session, each in a statement of its own.
 select b.id, b.starts_at, b.host_ids
 from bookings b
 where b.org_id = $1 and b.event_type_id = $2 and b.starts_at >= $3 and b.status <> 'CANCELLED' and b.sitting_id is null
@@ -30,10 +34,12 @@ order by b.id
 for no key update;
 
 -- name: lock_counted_sittings
--- Sessions in which somebody sits: each counts once.
+-- Sessions in which somebody sits, or sat: each counts once.
 select g.id, g.starts_at, g.host_ids
 from sittings g
-where g.org_id = $1 and g.event_type_id = $2 and g.starts_at >= $3 and g.taken > 0
+where g.org_id = $1 and g.event_type_id = $2 and g.starts_at >= $3
+  and (g.taken > 0 or exists (select from bookings b where b.org_id = g.org_id and b.sitting_id = g.id
+                                                       and b.status in ('COMPLETED', 'NO_SHOW')))
 order by g.id
 for no key update;
 
@@ -41,12 +47,12 @@ for no key update;
 -- kept: [[id, counters]]
 update bookings b set counters = k.kept -> 1
 from jsonb_array_elements($2::jsonb) as k (kept)
-where b.org_id = $1 and b.id = (k.kept ->> 0)::uuid;
+where b.org_id = $1 and b.id = (k.kept ->> 0)::uuid and b.counters <> k.kept -> 1;
 
 -- name: keep_on_sittings
 update sittings g set counters = k.kept -> 1
 from jsonb_array_elements($2::jsonb) as k (kept)
-where g.org_id = $1 and g.id = (k.kept ->> 0)::uuid;
+where g.org_id = $1 and g.id = (k.kept ->> 0)::uuid and g.counters <> k.kept -> 1;
 
 -- name: replace_counters
 with gone as (

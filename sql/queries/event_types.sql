@@ -38,8 +38,9 @@ set owner_user_id = $3, longest_minutes = $4, updated_at = $5, config_version = 
 where org_id = $1 and id = $2;
 
 -- name: lock_event_type
--- NO KEY: bookings point at event types, and creating one must not wait for an edit.
-select id from event_types where org_id = $1 and id = $2 for no key update;
+-- UPDATE on purpose, although bookings point here: an edit waits for the claims that are under way (they hold KEY SHARE)
+-- and takes hosts and counters in the order that they do. It is over in milliseconds.
+select id from event_types where org_id = $1 and id = $2 for update;
 
 -- name: archive_event_type
 update event_types set archived_at = $3, updated_at = $3, active = false, schedule_id = null, config_version = config_version + 1

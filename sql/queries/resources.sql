@@ -101,6 +101,12 @@ where u.org_id = $1 and u.resource_id = $2 and u.unit_no > $3
       where int8range(a.subject_no, a.subject_no, '[]') && int8range(u.subject_no, u.subject_no, '[]')
         and a.during && tstzrange($4::timestamptz, null)
         and (a.expires_at is null or a.expires_at > $4)
+        -- a session holds as long as anybody but holds that are over sits in it
+        and (a.sitting_id is null or exists (
+            select from bookings b
+            where b.org_id = a.org_id and b.sitting_id = a.sitting_id
+              and b.status in ('DRAFT', 'PENDING_CONFIRMATION', 'SCHEDULED', 'RESCHEDULED')
+              and (b.hold_expires_at is null or b.hold_expires_at > $4)))
   )
 order by u.unit_no desc
 limit 1;
@@ -120,6 +126,12 @@ left join lateral (
                where int8range(a.subject_no, a.subject_no, '[]') && int8range(u.subject_no, u.subject_no, '[]')
                  and a.during && tstzrange($5::timestamptz, $6::timestamptz)
                  and (a.expires_at is null or a.expires_at > $9)
+                 -- a session holds as long as anybody but holds that are over sits in it
+                 and (a.sitting_id is null or exists (
+                     select from bookings b
+                     where b.org_id = a.org_id and b.sitting_id = a.sitting_id
+                       and b.status in ('DRAFT', 'PENDING_CONFIRMATION', 'SCHEDULED', 'RESCHEDULED')
+                       and (b.hold_expires_at is null or b.hold_expires_at > $9)))
            )) as unheld
     from resource_units u
     where u.org_id = r.org_id and u.resource_id = r.id and u.retired_at is null

@@ -1,6 +1,6 @@
 -- name: lock_owner
 -- NO KEY: bookings point at users, and must not wait for somebody who edits hours.
-select id from users where org_id = $1 and id = $2 for no key update;
+select id from users where org_id = $1 and id = $2 and disabled_at is null for no key update;
 
 -- name: find_default
 select id from schedules where org_id = $1 and user_id = $2 and is_default;

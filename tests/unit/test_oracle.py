@@ -5,6 +5,7 @@ bookings with buffers, calendars, caps, sessions and things. `--hypothesis-show-
 """
 
 import dataclasses
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -82,7 +83,8 @@ def check_offers(oracle: Oracle, start: int, offers: list[Placement], asked: Ask
     for offer in offers:
         assert offer.joins == session
         if session is not None:
-            assert offer.units == ()
+            held = {unit["subject_no"] for unit in json.loads(session.units)}
+            assert {unit.subject_no for unit in offer.units} == held, "what the session holds, for the claim to lock"
         else:
             ways = [tuple(unit.subject_no for unit in way) for way in oracle.ways(start)]
             assert tuple(unit.subject_no for unit in offer.units) in ways

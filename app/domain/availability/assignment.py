@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from app.core.ids import Kind, encode
 from app.core.times import iso
 from app.domain.availability.inputs import ROUND_ROBIN, Host, Inputs, Sitting, Unit
@@ -41,7 +43,9 @@ def placements(inputs: Inputs, asked: Asked, start: int, preferred: UUID | None,
     sitting = inputs.sittings.get(start)
     if sitting is not None:
         by_id = {host.user_id: host for host in asked.hosts}
-        return [Placement(tuple(by_id[user_id] for user_id in sitting.host_ids), (), sitting)]
+        kept = {unit["subject_no"] for unit in orjson.loads(sitting.units)}
+        there = tuple(unit for unit in inputs.units if unit.subject_no in kept)
+        return [Placement(tuple(by_id[user_id] for user_id in sitting.host_ids), there, sitting)]
     if inputs.rules.assignment != ROUND_ROBIN:
         groups = [asked.hosts]
     else:

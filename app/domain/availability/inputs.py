@@ -145,11 +145,13 @@ async def load_inputs(
     event_type: UUID | str,
     start: datetime,
     end: datetime,
+    minutes: int = 0,
     *,
     busy: bool,
     now: datetime,
 ) -> Inputs:
-    """The inputs for starts in [start, end) of an event type, named by its id or its code.
+    """The inputs for starts in [start, end) of an event type, named by its id or its code. minutes: how long a booking
+    may be that is longer than any on offer.
 
     Busy time, where it is asked for, is what is held by bookings, live holds and calendars around the range, buffers
     and the longest duration added. Raises NotFound `event_type_not_found`, and Unauthorized when the caller's key has
@@ -157,7 +159,8 @@ async def load_inputs(
     """
     by_id = event_type if isinstance(event_type, UUID) else None
     by_code = event_type if isinstance(event_type, str) else None
-    rows = await conn.fetch(SQL.load_inputs, caller.org_id, by_id, by_code, start, end, now, caller.key_id, busy)
+    about = (caller.org_id, by_id, by_code, start, end, now, caller.key_id, busy, minutes)
+    rows = await conn.fetch(SQL.load_inputs, *about)
     if not rows:
         raise NotFound("No such event type in this organization.", code="event_type_not_found")
     first = rows[0]

@@ -5,6 +5,7 @@ The one rule: every requirement gets a unit of its own. Where two could be met b
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from app.domain.availability.inputs import Requirement, Unit
 from app.domain.availability.slots import Interval, free_runs, merge, within
@@ -56,13 +57,14 @@ def fitting(pools: Sequence[Pool], starts: Sequence[int]) -> list[int]:
         runs = merge(run for candidate in pool for run in candidate.runs)
         starts = [start for start in starts if within(runs, start)]
     if _share_units(pools):
-        starts = [start for start in starts if share_out(pools, start) is not None]
+        starts = [start for start in starts if share_out(_nearest(pools, start), start) is not None]
     return list(starts)
 
 
 def share_out(pools: Sequence[Pool], start: int, order: Callable[[list[Unit]], list[Unit]] = list) -> list[Unit] | None:
     """A unit for each requirement at a start, or None. order: which of the free ones to try first."""
-    free = [order([each.unit for each in pool if within(each.runs, start)]) for pool in pools]
+    # more choices than there are requirements never matter
+    free = [order([each.unit for each in pool if within(each.runs, start)])[: len(pools)] for pool in pools]
     taken: dict[int, int] = {}  # by subject, the requirement that has it
     chosen: dict[int, Unit] = {}
 
@@ -82,6 +84,11 @@ def share_out(pools: Sequence[Pool], start: int, order: Callable[[list[Unit]], l
     if all(give(number, set()) for number in range(len(pools))):
         return [chosen[number] for number in range(len(pools))]
     return None
+
+
+def _nearest(pools: Sequence[Pool], start: int) -> list[Pool]:
+    """Of each pool as many free candidates as could ever be needed: enough to know, and there may be thousands."""
+    return [list(islice((each for each in pool if within(each.runs, start)), len(pools))) for pool in pools]
 
 
 def _share_units(pools: Sequence[Pool]) -> bool:

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from app.core.db import Connection
 from app.core.errors import InvalidInput
-from app.core.times import epoch, from_epoch, iso_epoch
+from app.core.times import LATEST, epoch, from_epoch, iso_epoch
 from app.domain.availability import slots
 from app.domain.availability.caps import closed_by
 from app.domain.availability.inputs import COLLECTIVE, FIXED, ROUND_ROBIN, Host, Inputs, Rules, Sitting, load_inputs
@@ -26,7 +26,8 @@ from app.domain.identity.models import Caller
 DAY = 86_400
 MAXIMUM_RANGE_DAYS = 62
 _ALTERNATIVES = 3
-_ALTERNATIVES_REACH = timedelta(days=7)
+_NEAR, _FAR = timedelta(days=4), timedelta(days=31)
+_END_OF_TIME = epoch(LATEST)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,13 @@ def open_slots(inputs: Inputs, asked: Asked, start: int, end: int, now: datetime
     return _seated(inputs, found, earliest, latest) if inputs.sittings else found
 
 
+def check_size(inputs: Inputs, asked: Asked, start: int, end: int, *, most: int) -> None:
+    """Raises InvalidInput where a listing would have more starts, counted for each host, than anybody reads at once."""
+    interval = (inputs.rules.slot_interval_minutes or asked.minutes) * 60
+    if (end - start) // interval * max(len(asked.hosts), 1) > most:
+        raise InvalidInput.of("end", "these are too many slots for one answer; ask for fewer days at once")
+
+
 def pools(inputs: Inputs, minutes: int, earliest: int, latest: int) -> list[Pool]:
     """Which units could meet each requirement, and when."""
     rules = inputs.rules
@@ -168,7 +176,7 @@ def question(inputs: Inputs, asked: Asked, start: int, end: int, now: datetime) 
 async def find_alternatives(
     conn: Connection,
     caller: Caller,
-    event_type_id: UUID,
+    rules: Rules,
     wanted: int,
     *,
     minutes: int,
@@ -176,16 +184,22 @@ async def find_alternatives(
     among: Collection[UUID] | None,
     now: datetime,
 ) -> list[dict[str, str]]:
-    """Up to three open slots nearest to the wanted start, within a week of it, in the order of time.
+    """Up to three open slots nearest to the wanted start, in the order of time: of a few days around it, or around the
+    nearest time that can be booked at all; where they have too few, of the weeks that follow.
 
     minutes: as agreed, whether or not they are on offer (a booking that is moved keeps its length).
     """
-    around = from_epoch(wanted)
-    start, end = max(now, around - _ALTERNATIVES_REACH), max(now, around) + _ALTERNATIVES_REACH
-    inputs = await load_inputs(conn, caller, event_type_id, start, end, busy=True, now=now)
-    asked = dataclasses.replace(ask(inputs, host_id=host_id, among=among), minutes=minutes)
-    found = open_slots(inputs, asked, epoch(start), epoch(end), now)
-    nearest = sorted(sorted(found.starts, key=lambda each: abs(each - wanted))[:_ALTERNATIVES])
+    earliest, latest = bounds(rules, 0, _END_OF_TIME, now)
+    around = from_epoch(min(max(wanted, earliest), max(latest - 1, earliest)))
+    nearest: list[int] = []
+    for behind, ahead in ((_NEAR, _NEAR), (_FAR, _FAR)):
+        start, end = max(now, around - behind), around + ahead
+        inputs = await load_inputs(conn, caller, rules.event_type_id, start, end, minutes, busy=True, now=now)
+        asked = dataclasses.replace(ask(inputs, host_id=host_id, among=among), minutes=minutes)
+        found = open_slots(inputs, asked, epoch(start), epoch(end), now).starts
+        nearest = sorted(sorted(found, key=lambda each: abs(each - wanted))[:_ALTERNATIVES])
+        if len(nearest) == _ALTERNATIVES:
+            break
     return [{"start": iso_epoch(each), "end": iso_epoch(each + minutes * 60)} for each in nearest]
 
 
@@ -196,7 +210,7 @@ def _starts(
     if host.hours is None:
         return []
     return slots.open_starts(
-        pieces(host.hours, earliest, latest, longest=rules.longest_minutes * 60),
+        pieces(host.hours, earliest, latest, longest=max(rules.longest_minutes, minutes) * 60),
         busy,
         duration=minutes * 60,
         interval=(rules.slot_interval_minutes or minutes) * 60,

@@ -25,8 +25,9 @@ async def recount(conn: Connection, org_id: UUID, event_type_ids: Iterable[UUID]
     """Make the counters of these event types what their bookings say, from the present month on."""
     for event_type_id in sorted(set(event_type_ids)):
         row = await conn.fetchrow(SQL.lock_for_recount, org_id, event_type_id)
-        if row is not None:
-            caps = Caps(row["max_per_day"], row["max_per_week"], row["max_per_month"])
+        caps = Caps(row["max_per_day"], row["max_per_week"], row["max_per_month"]) if row else Caps()
+        if row is not None and (caps or row["counted"]):
+            await conn.execute(SQL.raise_version, org_id, event_type_id)
             await _recount(conn, org_id, event_type_id, caps, now)
 
 

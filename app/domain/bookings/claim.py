@@ -47,7 +47,7 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Claim:
     """A booking that is about to be written, and what it stands on. event: none for a hold, or for a booking whose
-    event another statement writes."""
+    event another statement writes. keeps_host: it is moved and stays with its host, which is no turn of theirs."""
 
     booking: Booking
     inputs: Inputs
@@ -55,6 +55,7 @@ class Claim:
     event: Event | None
     actor: Actor
     principal: Principal
+    keeps_host: bool
 
 
 async def claim(conn: Connection, wanted: Claim) -> Outcome:
@@ -138,7 +139,7 @@ def _arguments(wanted: Claim) -> tuple[object, ...]:
         [first for _, (_, first) in counters],
         *(rules.caps.day, rules.caps.week, rules.caps.month),
         *(booking.service_id, booking.routing_trace, booking.rescheduled_from_id, booking.ical_sequence),
-        rules.assignment == ROUND_ROBIN,
+        rules.assignment == ROUND_ROBIN and not wanted.keeps_host,
     )
 
 

@@ -93,7 +93,8 @@ async def _create(conn: Connection, principal: Principal, order: Order, actor: A
     """Decide by fresh inputs and claim, until this caller wins or nothing is open any more."""
     until, lost = order.start + _SECOND, 0
     while True:
-        inputs = await load_inputs(conn, principal.caller, order.event_type, order.start, until, busy=True, now=now)
+        span = (order.start, until, order.moved.minutes if order.moved else 0)
+        inputs = await load_inputs(conn, principal.caller, order.event_type, *span, busy=True, now=now)
         _remember((principal.org_id, order.event_type), inputs, now)
         decision = decide(inputs, order, now)
         if not decision.offers:
@@ -136,7 +137,8 @@ async def _attempt(
     booking = _booking(principal, order, decision, offer, actor, now)
     shown = represent(booking)
     event = event_of(booking, CREATED, shown, now) if booking.event_sequence else None
-    outcome = await claim(conn, Claim(booking, decision.inputs, offer, event, actor, principal))
+    kept = order.moved is not None and order.moved.old.assigned_to_id == booking.assigned_to_id
+    outcome = await claim(conn, Claim(booking, decision.inputs, offer, event, actor, principal, kept))
     return Created(booking, shown) if outcome is Outcome.WON else outcome
 
 

@@ -34,7 +34,6 @@ _SENTENCES = {
     "cap_week": "No more bookings are taken in this week. Choose another one.",
     "cap_month": "No more bookings are taken in this month. Choose another one.",
     "busy_booking": "Somebody else has this time. Ask for the open slots again and choose another one.",
-    "buffer": "This is too close to another booking. Ask for the open slots again and choose another one.",
     "busy_calendar": "The host's calendar is busy then. Ask for the open slots again and choose another one.",
     "seats_full": "The last seat is taken. Ask for the open slots again and choose another one.",
     "resource_busy": "What this booking needs besides people is not free then. Choose another slot.",
@@ -62,9 +61,13 @@ def decide(inputs: Inputs, order: Order, now: datetime) -> Decision:
     wanted, token = order.wanted, order.token
     verdict = verdict_on(inputs, wanted.answers, held=wanted.hold_seconds is not None)
     if token is not None and (token.config_version != inputs.rules.config_version or token.expires <= now.timestamp()):
-        return Decision(inputs, ask(inputs, among=verdict.host_ids), verdict, None, [], outdated=True)
+        minutes = token.minutes if token.minutes in inputs.rules.durations_minutes else None
+        asked = ask(inputs, duration=minutes, among=verdict.host_ids)
+        return Decision(inputs, asked, verdict, None, [], outdated=True)
     service_id, among = wanted.service_id, verdict.host_ids
     if token is not None:
+        if isinstance(wanted.event_type, str) and wanted.event_type != inputs.rules.code:
+            raise InvalidInput.of("slot_token", "is a token of another event type")
         service_id = service_of(token, inputs.rules)
         if wanted.service_id not in {None, service_id}:
             raise InvalidInput.of("service_id", "the slot_token is for another service")
@@ -101,7 +104,7 @@ async def refusal(conn: Connection, caller: Caller, order: Order, decision: Deci
         refused.extra["reasons"] = codes
     if order.token is not None or not isinstance(refused, SlotTaken):
         refused.extra["alternatives"] = await find_alternatives(
-            *(conn, caller, inputs.rules.event_type_id, start),
+            *(conn, caller, inputs.rules, start),
             minutes=asked.minutes,
             host_id=order.wanted.host_id,
             among=decision.verdict.host_ids,

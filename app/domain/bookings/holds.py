@@ -12,14 +12,14 @@ from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import InvalidInput, InvalidTransition, NotFound, SlotUnavailable
+from app.core.errors import FieldError, InvalidInput, InvalidTransition, NotFound, SlotUnavailable
 from app.domain.availability.inputs import Inputs, load_inputs
 from app.domain.bookings.claim import local_start
 from app.domain.bookings.decide import verdict_on
 from app.domain.bookings.events import CREATED, event_of
 from app.domain.bookings.lifecycle import Status
 from app.domain.bookings.models import Actor, Attendee, Booking, Step, represent
-from app.domain.bookings.queries import get_booking
+from app.domain.bookings.transitions import Ending, end_booking, locked_booking
 from app.domain.identity.models import Caller
 
 SQL = sql.load("bookings")
@@ -48,9 +48,7 @@ async def finish_booking(
     Raises NotFound, InvalidTransition for a hold that is over, InvalidInput for a missing attendee or answer,
     RoutingRejected, and SlotUnavailable when the answers lead to other hosts than the one that is held.
     """
-    if await conn.fetchval(SQL.lock_booking, org_id, booking_id) is None:
-        raise NotFound("No such booking in this organization.")
-    before = await get_booking(conn, org_id, booking_id)
+    before = await locked_booking(conn, org_id, booking_id)
     if before.status in {Status.SCHEDULED, Status.PENDING_CONFIRMATION, Status.RESCHEDULED}:
         return before
     if before.status is not Status.DRAFT or before.hold_expires_at is None or before.hold_expires_at <= now:
@@ -58,7 +56,8 @@ async def finish_booking(
     given = {name: value for name in Finish.__dataclass_fields__ if (value := getattr(finish, name)) is not None}
     attendee = finish.attendee or before.attendee
     if attendee is None:
-        raise InvalidInput.of("attendee", "is required: the hold was made without one", "missing")
+        wanted = FieldError("attendee", "missing", "is required: the hold was made without one")
+        raise InvalidInput(f"{wanted.field} {wanted.message}", code="missing_field", errors=[wanted])
     await _check(conn, org_id, before, given.get("answers", before.answers), now)
     status = Status.PENDING_CONFIRMATION if before.requires_confirmation else Status.SCHEDULED
     booking = dataclasses.replace(
@@ -93,16 +92,21 @@ async def end_holds(conn: Connection, limit: int, now: datetime) -> int:
 
 
 async def _end_hold(conn: Connection, org_id: UUID, booking_id: UUID, now: datetime) -> None:
-    """Nothing happens where somebody else has ended it: the statement asks for a DRAFT."""
-    step = (now, "system", EXPIRED, 0, Status.DRAFT.value, None)
-    await conn.execute(SQL.end_booking, org_id, booking_id, *step, None, None, None, None)
+    """Nothing happens where somebody else has ended or finished it."""
+    async with conn.transaction():
+        held = await locked_booking(conn, org_id, booking_id)
+        if held.status is Status.DRAFT and held.hold_expires_at is not None and held.hold_expires_at <= now:
+            await end_booking(conn, Ending(held, Status.CANCELLED, None, EXPIRED, EXPIRED), Actor("system"), now)
 
 
 async def _check(conn: Connection, org_id: UUID, held: Booking, answers: list[dict[str, Any]], now: datetime) -> None:
     """The answers have to be complete now, and lead to whom the hold keeps."""
     assert held.event_type_id is not None  # noqa: S101 -- only a reservation of a resource has none
     span = (held.starts_at, held.ends_at)
-    inputs = await load_inputs(conn, Caller(org_id), held.event_type_id, *span, busy=False, now=now)
+    try:
+        inputs = await load_inputs(conn, Caller(org_id), held.event_type_id, *span, busy=False, now=now)
+    except NotFound:
+        return  # archived meanwhile: its bookings stay, and nobody asks its questions any more
     verdict = verdict_on(inputs, answers, held=False)
     if verdict.host_ids is not None and not verdict.host_ids.issuperset(host.user_id for host in held.hosts):
         raise SlotUnavailable("The answers lead to other hosts than the one who is held. Book anew with the answers.")

@@ -34,6 +34,10 @@ class Action(StrEnum):
 # A booking of these holds its allocation; every other one has given it back.
 ACTIVE = frozenset({Status.DRAFT, Status.PENDING_CONFIRMATION, Status.SCHEDULED, Status.RESCHEDULED})
 
+# And of these it can be moved: the new booking is born RESCHEDULED (PENDING_CONFIRMATION where an attendee moves what
+# needs confirming), the old one ends CANCELLED.
+MOVABLE = frozenset({Status.PENDING_CONFIRMATION, Status.SCHEDULED, Status.RESCHEDULED})
+
 _ENDS_AS = {
     Action.CONFIRM: Status.SCHEDULED,
     Action.DECLINE: Status.CANCELLED,

@@ -13,15 +13,16 @@ from app.core.db import Connection
 from app.core.errors import InvalidTransition
 from app.domain.bookings.create import move_booking
 from app.domain.bookings.events import moved_event
-from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.lifecycle import MOVABLE, Status
 from app.domain.bookings.models import Actor, Booking, represent
 from app.domain.bookings.orders import Moved
-from app.domain.bookings.transitions import end_booking, locked_booking
+from app.domain.bookings.transitions import Ending, end_booking, locked_booking
 from app.domain.identity.models import Principal
 
 SQL = sql.load("bookings")
 
-_MOVABLE = frozenset({Status.SCHEDULED, Status.RESCHEDULED, Status.PENDING_CONFIRMATION})
+# why a booking ended whose place another one takes
+_MOVED = "rescheduled"
 
 
 async def reschedule_booking(
@@ -42,13 +43,14 @@ async def reschedule_booking(
     org_id = principal.org_id
     # two moves that want each other's places would wait for each other for ever
     await conn.fetchval(SQL.lock_moves, org_id)
+    await conn.fetchval(SQL.lock_event_type_of, org_id, booking_id)
     old = await locked_booking(conn, org_id, booking_id)
-    if old.status not in _MOVABLE or old.event_type_id is None:
+    if old.status not in MOVABLE or old.event_type_id is None:
         raise InvalidTransition(f"A booking that is {old.status} cannot be moved.")
     if now >= old.ends_at:
         raise InvalidTransition("A booking that is over cannot be moved.")
     asks = actor.by == "attendee" and old.requires_confirmation
-    ended = await end_booking(conn, old, None, actor, reason, now)
+    ended = await end_booking(conn, Ending(old, Status.CANCELLED, None, _MOVED, reason), actor, now)
     moved = Moved(old, Status.PENDING_CONFIRMATION if asks else Status.RESCHEDULED)
     created = await move_booking(conn, principal, moved, start, timezone or old.timezone, actor, now)
     steps = tuple(dataclasses.replace(step, reason=reason) for step in created.booking.history)

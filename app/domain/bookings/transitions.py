@@ -4,6 +4,7 @@ The one rule: lock the booking, read it, decide, write once. A repeat finds the 
 """
 
 import dataclasses
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -12,14 +13,12 @@ from app.core.db import Connection
 from app.core.errors import NotFound
 from app.domain.bookings import events
 from app.domain.bookings.events import event_of
-from app.domain.bookings.lifecycle import Action, Status, decide
+from app.domain.bookings.lifecycle import ACTIVE, Action, Status, decide
 from app.domain.bookings.models import Actor, Booking, Step, represent
 from app.domain.bookings.queries import get_booking
 
 SQL = sql.load("bookings")
 
-# why a booking ended whose place another one takes
-MOVED = "rescheduled"
 _EVENTS = {
     Action.CONFIRM: events.CONFIRMED,
     Action.DECLINE: events.DECLINED,
@@ -38,8 +37,8 @@ async def change_status(
     after = decide(before.status, action, starts_at=before.starts_at, ends_at=before.ends_at, now=now)
     if after is before.status:
         return before
-    if after is Status.CANCELLED:
-        return await end_booking(conn, before, _EVENTS[action], actor, reason, now)
+    if after not in ACTIVE:
+        return await end_booking(conn, Ending(before, after, _EVENTS[action], reason, reason), actor, now)
     booking = dataclasses.replace(
         before,
         status=after,
@@ -57,40 +56,49 @@ async def change_status(
 
 
 async def locked_booking(conn: Connection, org_id: UUID, booking_id: UUID) -> Booking:
-    """The booking, which nobody else changes until the transaction ends. Raises NotFound."""
-    if await conn.fetchval(SQL.lock_booking, org_id, booking_id) is None:
+    """The booking, and the session that it sits in, which nobody else changes until the transaction ends. Raises
+    NotFound."""
+    locked = await conn.fetchrow(SQL.lock_booking, org_id, booking_id)
+    if locked is None:
         raise NotFound("No such booking in this organization.")
+    if locked["sitting_id"] is not None:
+        await conn.fetchval(SQL.lock_sitting, org_id, locked["sitting_id"])
     return await get_booking(conn, org_id, booking_id)
 
 
-async def end_booking(
-    conn: Connection,
-    before: Booking,
-    event_type: str | None,
-    actor: Actor,
-    reason: str | None,
-    now: datetime,
-) -> Booking:
-    """Cancel a locked booking and give back what it holds. event_type: the event that tells of it; none where another
-    event tells more (a reschedule, whose own reason stands in the history). Nobody was told of a hold."""
-    told = event_type is not None and before.status is not Status.DRAFT
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a locked booking ends. event_type: the event that tells of it; none where another event tells more. because:
+    the reason of a cancellation; reason: what stands in the history."""
+
+    before: Booking
+    after: Status
+    event_type: str | None
+    because: str | None
+    reason: str | None
+
+
+async def end_booking(conn: Connection, ending: Ending, actor: Actor, now: datetime) -> Booking:
+    """End a locked booking, and give back what it holds. Nobody is told of a hold's end: nobody was told of it."""
+    before, cancelled = ending.before, ending.after is Status.CANCELLED
+    told = ending.event_type is not None and before.status is not Status.DRAFT
     booking = dataclasses.replace(
         before,
-        status=Status.CANCELLED,
+        status=ending.after,
         hold_expires_at=None,
-        cancelled_at=now,
-        cancelled_by=actor.by,
-        cancellation_reason=reason if event_type else MOVED,
+        cancelled_at=now if cancelled else None,
+        cancelled_by=actor.by if cancelled else None,
+        cancellation_reason=ending.because if cancelled else None,
         event_sequence=before.event_sequence + told,
         updated_at=now,
-        history=(*before.history, Step(before.status, Status.CANCELLED, now, actor.by, reason)),
+        history=(*before.history, Step(before.status, ending.after, now, actor.by, ending.reason)),
     )
-    event = event_of(booking, event_type, represent(booking), now) if told and event_type else None
+    event = event_of(booking, ending.event_type, represent(booking), now) if told and ending.event_type else None
     await conn.execute(
         SQL.end_booking,
         *(before.org_id, before.id, now, actor.by, booking.cancellation_reason, booking.event_sequence),
         *(before.status.value, actor.id),
         *((event.id, event.type, event.body) if event else (None, None, None)),
-        reason,
+        *(ending.reason, ending.after.value),
     )
     return booking

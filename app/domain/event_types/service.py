@@ -83,6 +83,8 @@ async def update_event_type(
     merged = EventTypeFields(
         **{name: changes.get(name, getattr(before, name)) for name in EventTypeFields.__dataclass_fields__}
     )
+    if all(getattr(merged, name) == getattr(before, name) for name in EventTypeFields.__dataclass_fields__):
+        return before
     await _check_references(conn, org_id, merged, before.hosts)
     values = [getattr(merged, name) for name in _COLUMNS]
     derived = (merged.owner_user_id, merged.longest_minutes)

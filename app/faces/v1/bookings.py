@@ -115,9 +115,10 @@ async def finish(call: Call) -> web.Response:
 
 async def reschedule(call: Call) -> web.Response:
     booking_id, given = call.path_id(Kind.BOOKING), call.body(RescheduleIn)
-    booking = await call.write(
-        lambda conn: reschedule_booking(
-            *(conn, call.principal, booking_id, given.start_time, given.timezone, _actor(call), given.reason, call.now)
-        )
-    )
-    return json_response(_envelope(call, booking))
+    where = (booking_id, given.start_time, given.timezone)
+
+    async def make(conn: Connection) -> dict[str, Any]:
+        moved = await reschedule_booking(conn, call.principal, *where, _actor(call), given.reason, call.now)
+        return _envelope(call, moved)
+
+    return await idempotency.create(call, make, status=200)

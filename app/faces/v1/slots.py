@@ -13,7 +13,16 @@ from app.core.recent import Recent
 from app.core.times import EARLIEST, LATEST, epoch, from_epoch, parse_instant
 from app.domain.availability.explain import Explainer, load_blockers
 from app.domain.availability.inputs import Inputs, load_inputs
-from app.domain.availability.service import DAY, MAXIMUM_RANGE_DAYS, Asked, Verdict, ask, open_slots, question
+from app.domain.availability.service import (
+    DAY,
+    MAXIMUM_RANGE_DAYS,
+    Asked,
+    Verdict,
+    ask,
+    check_size,
+    open_slots,
+    question,
+)
 from app.domain.availability.slot_tokens import expiry
 from app.domain.availability.windows import day_start
 from app.domain.bookings.decide import route_on, verdict_on
@@ -30,6 +39,8 @@ Bound = date | datetime
 # further than this from UTC.
 _ZONE_REACH = timedelta(hours=26)
 _ONE_DAY = timedelta(days=1)
+# Starts times hosts that are worth an answer: it is made in one go, while other callers of the process wait.
+_MOST_SLOTS, _MOST_EXPLAINED = 200_000, 40_000
 
 
 async def list_slots(call: Call) -> web.Response:
@@ -48,6 +59,7 @@ async def list_slots(call: Call) -> web.Response:
     asked = _ask(inputs, query, verdict)
     zone = query.timezone or _zone_of(inputs)
     start, end = _edges(first, last, zone)
+    check_size(inputs, asked, start, end, most=_MOST_SLOTS)
     # what is asked, what it is answered from, and what the tokens say besides
     key = (zone, start, end, query.service_id, expiry(call.now), question(inputs, asked, start, end, call.now))
     answer = _ANSWERS.recall(key, call.now)
@@ -81,6 +93,7 @@ async def _explained(
     asked = _ask(inputs, query, verdict)
     zone = query.timezone or _zone_of(inputs)
     start, end = _edges(*bounds, zone)
+    check_size(inputs, asked, start, end, most=_MOST_EXPLAINED)
     found = open_slots(inputs, asked, start, end, call.now)
     if verdict.rejected is not None:
         found = dataclasses.replace(found, starts=[], lists=[])

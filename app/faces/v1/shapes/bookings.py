@@ -11,6 +11,7 @@ from app.faces.v1.shapes.kinds import Minutes, QuestionId, Reference
 from app.web.fields import (
     Email,
     Instant,
+    JsonObject,
     Name,
     Phone,
     Text,
@@ -48,8 +49,8 @@ class BookingIn(WireModel):
     slot_token: Annotated[str, StringConstraints(max_length=1024)] | None = None
     hold_seconds: int | None = Field(default=None, ge=1, le=LONGEST_SECONDS)
     attendee: AttendeeIn | None = None
-    custom_fields: dict[str, Any] = Field(default_factory=dict)
-    metadata: dict[str, Any] = Field(default_factory=dict)
+    custom_fields: JsonObject = Field(default_factory=dict)
+    metadata: JsonObject = Field(default_factory=dict)
     answers: list[AnswerIn] = Field(default_factory=list, max_length=100)
     host_id: UserId | None = None
     duration: Minutes | None = None
@@ -86,8 +87,8 @@ class FinishIn(WireModel):
     """What completes a hold; what it brought already may be left out."""
 
     attendee: AttendeeIn | None = None
-    custom_fields: dict[str, Any] | None = None
-    metadata: dict[str, Any] | None = None
+    custom_fields: JsonObject | None = None
+    metadata: JsonObject | None = None
     answers: list[AnswerIn] | None = Field(default=None, max_length=100)
     guests: list[GuestIn] | None = Field(default=None, max_length=50)
     notes: Text | None = None

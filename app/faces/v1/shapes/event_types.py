@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from app.core.ids import Kind, encode
 from app.core.times import iso
@@ -38,16 +38,23 @@ class QuestionIn(WireModel):
     def _can_be_answered(self) -> "QuestionIn":
         if self.type in {"select", "multi_select"} and not self.options:
             raise refusal("options", "a question of this type needs options to choose from")
+        if len(set(self.options)) != len(self.options):
+            raise refusal("options", "each one once")
         return self
 
 
-RuleValue = Annotated[str, StringConstraints(max_length=500)] | bool | int | float
+def _rule_value(value: Any) -> Any:
+    """A text, number or boolean, or a list of them."""
+    each = value if isinstance(value, list) else [value]
+    if len(each) > 100 or not all(isinstance(one, str | bool | int | float) and len(str(one)) <= 500 for one in each):
+        raise ValueError("expected a text, a number, true or false, or a list of at most 100 of them")
+    return value
 
 
 class RoutingRuleIn(WireModel):
     question_id: QuestionId
     operator: Literal["equals", "not_equals", "contains", "in"]
-    value: RuleValue | Annotated[list[RuleValue], Field(max_length=100)]
+    value: Annotated[Any, AfterValidator(_rule_value)]
     action: Literal["reject", "assign"]
     host_ids: list[UserId] = Field(default_factory=list, max_length=100)
     message: Text | None = None
@@ -58,6 +65,8 @@ class RoutingRuleIn(WireModel):
             raise refusal("value", "a list for the operator 'in', one value for the others")
         if (self.action == "assign") != bool(self.host_ids):
             raise refusal("host_ids", "whom to assign to, for the action 'assign' and for no other")
+        if len(set(self.host_ids)) != len(self.host_ids):
+            raise refusal("host_ids", "each person once")
         return self
 
 
@@ -125,6 +134,8 @@ class EventTypeIn(WireModel):
             raise refusal("duration_minutes", "must be one of durations")
         if self.hosts and len({host.user_id for host in self.hosts}) != len(self.hosts):
             raise refusal("hosts", "each person once")
+        if len(set(self.reminders_minutes_before)) != len(self.reminders_minutes_before):
+            raise refusal("reminders_minutes_before", "each one once")
         for field, things in (("questions", self.questions), ("services", self.services)):
             named = [thing.id for thing in things if thing.id]
             if len(set(named)) != len(named):
