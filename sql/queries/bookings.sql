@@ -25,14 +25,14 @@ with type as (
     from type t
     where cardinality($10::uuid[]) = (
           select count(*)
-          from unnest($10::uuid[], $35::uuid[], $36::bigint[]) as w (user_id, schedule_id, version)
+          from (select unnest($10::uuid[]) as user_id, unnest($35::uuid[]) as schedule_id, unnest($36::bigint[]) as version) w
           join users u on u.org_id = t.org_id and u.id = w.user_id and u.disabled_at is null
           join schedules s on s.org_id = t.org_id and s.id = w.schedule_id and s.version = w.version
               and s.id = coalesce(t.schedule_id, (select d.id from schedules d
                                                   where d.org_id = u.org_id and d.user_id = u.id and d.is_default)))
       and (cardinality($38::bigint[]) = 0 or cardinality($38::bigint[]) = (
           select count(*)
-          from unnest($38::bigint[], $39::uuid[], $40::bigint[]) as w (subject_no, schedule_id, version)
+          from (select unnest($38::bigint[]) as subject_no, unnest($39::uuid[]) as schedule_id, unnest($40::bigint[]) as version) w
           join unit x on x.subject_no = w.subject_no
           join resources r on r.org_id = t.org_id and r.id = x.resource_id and r.active
               and r.schedule_id is not distinct from w.schedule_id
@@ -60,7 +60,7 @@ with type as (
     from known where $44::int = 1 or exists (select from sitting)
 ), busy as (
     select exists (
-        select from unnest($4::bigint[]) as o (subject_no)
+        select from (select unnest($4::bigint[]) as subject_no) o
         join busy_blocks k on int8range(k.subject_no, k.subject_no, '[]') && int8range(o.subject_no, o.subject_no, '[]')
             and k.during && tstzrange($5, $6)
         join calendars c on c.org_id = k.org_id and c.id = k.calendar_id and c.generation = k.generation and c.read_busy
@@ -70,7 +70,7 @@ with type as (
     select $1::uuid, a.id, a.subject_no, tstzrange($5, $6), case when w.sitting_id is null then $2::uuid end, w.sitting_id,
            -- what a session holds ends with its last seat
            case when w.sitting_id is null then $45::timestamptz end
-    from wanted w, unnest($3::uuid[], $4::bigint[]) as a (id, subject_no)
+    from wanted w, (select unnest($3::uuid[]) as id, unnest($4::bigint[]) as subject_no) a
     where w.is_first and not (select found from busy)
     order by a.subject_no
     on conflict do nothing
@@ -81,7 +81,7 @@ with type as (
 ), counted as (
     insert into booking_counters as c (org_id, event_type_id, user_id, period, period_start, taken)
     select $1, $9, p.user_id, p.period, p.period_start, 1
-    from held h, unnest($46::uuid[], $47::text[], $48::date[]) as p (user_id, period, period_start)
+    from held h, (select unnest($46::uuid[]) as user_id, unnest($47::text[]) as period, unnest($48::date[]) as period_start) p
     where h.is_first
     order by p.user_id, p.period, p.period_start
     on conflict (org_id, event_type_id, user_id, period, period_start) do update set taken = c.taken + 1
@@ -126,7 +126,7 @@ select case
     when not exists (select from held) and (select found from busy) then 'busy'
     when not exists (select from held) then case when exists (
         -- a hold that is over, or a session in which only such ones sit: whoever asks ends them first
-        select from unnest($4::bigint[]) as o (subject_no)
+        select from (select unnest($4::bigint[]) as subject_no) o
         join allocations a on int8range(a.subject_no, a.subject_no, '[]') && int8range(o.subject_no, o.subject_no, '[]')
             and a.during && tstzrange($5, $6)
         where a.expires_at <= $28 or a.sitting_id is not null

@@ -18,8 +18,8 @@ async def begun(conn: db.Connection, tenant: Any, booking: Any) -> None:
     """Let a booking have begun ten minutes ago."""
     ago = datetime.now(UTC) - timedelta(minutes=10)
     await conn.execute(
-        "update bookings set starts_at = $3, ends_at = $3::timestamptz + interval '1 hour' where org_id = $1 and code = $2",
-        *(tenant.org_id, booking["code"], ago),
+        "update bookings set starts_at = $3, ends_at = $4 where org_id = $1 and code = $2",
+        *(tenant.org_id, booking["code"], ago, ago + HOUR),
     )
 
 

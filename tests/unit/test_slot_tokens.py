@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.core.errors import InvalidInput
 from app.domain.availability.inputs import Inputs
-from app.domain.availability.slot_tokens import Minter, SlotToken, expiry, read_token, service_of
+from app.domain.availability.slot_tokens import SlotToken, expiry, minter_of, read_token, service_of
 from tests.unit.engine import host_of, inputs_of
 
 SECRET = b"s" * 32
@@ -27,7 +27,7 @@ def inputs_with(hosts: int, version: int = 7) -> Inputs:
 
 
 def token_for(hosts: int = 3, bits: int = 0b101, service: str | None = None, secret: bytes = SECRET) -> str:
-    return Minter(secret, inputs_with(hosts), 30, service, NOW).mint(START, bits).decode()
+    return minter_of(secret, inputs_with(hosts), 30, service, NOW).mint(START, bits).decode()
 
 
 def refused(text: str, secret: bytes = SECRET) -> bool:
@@ -62,7 +62,7 @@ def test_what_comes_back_is_what_was_listed(
     people = tuple(map(host_of, range(1, hosts + 1)))
     inputs = inputs_of(*people, event_type_id=event_type, services=SERVICES, config_version=version)
     bits = data.draw(st.integers(0, 2**hosts - 1))
-    text = Minter(SECRET, inputs, minutes, service, NOW).mint(start, bits).decode()
+    text = minter_of(SECRET, inputs, minutes, service, NOW).mint(start, bits).decode()
     token = read_token(SECRET, text)
     place = None if service is None else ["cut", "colour"].index(service)
     assert token == SlotToken(event_type, start, minutes, place, version, expiry(NOW), bits)
@@ -77,7 +77,7 @@ def test_a_hundred_hosts_stay_far_below_one_kibibyte() -> None:
 
 
 def test_one_minter_makes_each_start_its_own_token() -> None:
-    minter = Minter(SECRET, inputs_with(3), 30, None, NOW)
+    minter = minter_of(SECRET, inputs_with(3), 30, None, NOW)
     tokens = [minter.mint(START + 1_800 * number, 0b111).decode() for number in range(20)]
     assert [read_token(SECRET, each).start for each in tokens] == [START + 1_800 * number for number in range(20)]
     assert minter.mint(START, 0b111).decode() == tokens[0]

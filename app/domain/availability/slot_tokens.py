@@ -26,6 +26,7 @@ _VERSION = 1
 _HEAD = Struct(">B16sqHBqq")
 _MAC_BYTES = 16
 _LONGEST = 1024
+_MOST_REMEMBERED = 4096
 
 # Listed within an hour, tokens are the same bytes, so that a page that did not change keeps its ETag; each is good for
 # one hour at least, and two at most.
@@ -50,20 +51,41 @@ class SlotToken:
 
 
 class Minter:
-    """Makes the tokens of one listing: everything but start and hosts is the same in all of them."""
+    """Makes the tokens of one configuration within one hour: everything but start and hosts is the same in all of them,
+    and so they are remembered, since the next visitor sees the same slots."""
 
-    def __init__(self, secret: bytes, inputs: Inputs, minutes: int, service_id: str | None, now: datetime) -> None:
+    def __init__(self, secret: bytes, about: tuple[UUID, int, int, int, int], width: int) -> None:
+        event_type_id, *tail = about
         self._mac = hashlib.blake2b(key=_key(secret), digest_size=_MAC_BYTES)
-        self._rules = inputs.rules
-        self._tail = (minutes, _place(inputs.rules, service_id), inputs.rules.config_version, expiry(now))
-        self._width = (len(inputs.hosts) + 7) // 8
+        self._event_type, self._tail, self._width = event_type_id.bytes, tail, width
+        self._made: dict[int, bytes] = {}
 
     def mint(self, start: int, hosts: int) -> bytes:
-        head = _HEAD.pack(_VERSION, self._rules.event_type_id.bytes, start, *self._tail)
+        """hosts: one bit each, in the event type's order."""
+        slot = start << (8 * self._width) | hosts
+        token = self._made.get(slot)
+        if token is None:
+            if len(self._made) >= _MOST_REMEMBERED:
+                self._made.clear()
+            token = self._made[slot] = self._mint(start, hosts)
+        return token
+
+    def _mint(self, start: int, hosts: int) -> bytes:
+        head = _HEAD.pack(_VERSION, self._event_type, start, *self._tail)
         said = head + hosts.to_bytes(self._width, "big")
         mac = self._mac.copy()
         mac.update(said)
         return base64.urlsafe_b64encode(said + mac.digest()).rstrip(b"=")
+
+
+def minter_of(secret: bytes, inputs: Inputs, minutes: int, service_id: str | None, now: datetime) -> Minter:
+    """The tokens of a listing for so many minutes, of a service if one is named."""
+    rules = inputs.rules
+    about = (rules.event_type_id, minutes, _place(rules, service_id), rules.config_version, expiry(now))
+    return _minter(secret, about, (len(inputs.hosts) + 7) // 8)
+
+
+_minter = lru_cache(maxsize=32)(Minter)
 
 
 def expiry(now: datetime) -> int:

@@ -16,7 +16,7 @@ from app.core.ids import Kind, encode
 from app.core.times import iso_epoch
 from app.domain.availability.inputs import FIXED, Inputs
 from app.domain.availability.service import Asked, OpenSlots
-from app.domain.availability.slot_tokens import Minter
+from app.domain.availability.slot_tokens import minter_of
 from app.domain.availability.windows import day_start, local_date
 
 _ONE_DAY = timedelta(days=1)
@@ -31,7 +31,7 @@ class Listing:
     ) -> None:
         self._inputs, self._asked, self._zone = inputs, asked, zone
         self._seconds = asked.minutes * 60
-        self._minter = Minter(secret, inputs, asked.minutes, service_id, now)
+        self._minter = minter_of(secret, inputs, asked.minutes, service_id, now)
         self._bits: dict[int, int] = {}
         self._ids: dict[int, bytes] = {}
 

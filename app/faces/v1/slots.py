@@ -119,8 +119,8 @@ def _zone_of(inputs: Inputs) -> str:
 
 # The last answers, by everything they depend on. The inputs are read afresh for every request; what is spared is
 # computing and writing the same thousand slots for the next visitor of the same page.
-_ANSWERS: Recent[object, tuple[bytes, str]] = Recent(most=128, age=timedelta(days=1))
-_LARGEST_KEPT = 128 * 1024
+_ANSWERS: Recent[object, tuple[bytes, str]] = Recent(most=48, age=timedelta(days=1))
+_LARGEST_KEPT = 512 * 1024
 
 
 def _bound(name: str, text: str) -> Bound:
