@@ -6,6 +6,7 @@ The one rule: every measurement has an organization of its own, so that none fin
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -55,7 +56,7 @@ async def make_tenant(
     users = [await _make_host(conn, made.org_id, code, now) for code in codes]
     for number, (code, user_id) in enumerate(zip(codes, users, strict=True)):
         offered = list(durations[number]) if durations else [SLOT_MINUTES]
-        await create_event_type(conn, made.org_id, _event_type(code, user_id, offered), now)
+        await offer(conn, made.org_id, code, [user_id], offered)
     return Tenant(made.org_id, made.api_key, codes)
 
 
@@ -68,17 +69,20 @@ async def _make_host(conn: Connection, org_id: UUID, name: str, now: datetime) -
     return user_id
 
 
-def _event_type(code: str, user_id: UUID, durations: list[int]) -> EventTypeFields:
-    return EventTypeFields(
-        code=code,
-        slug=code,
-        title="Introduction",
-        duration_minutes=durations[0],
-        durations_minutes=durations,
-        slot_interval_minutes=SLOT_MINUTES,
-        booking_window_days=None,
-        hosts=(HostRef(user_id),),
-    )
+async def offer(
+    conn: Connection, org_id: UUID, code: str, hosts: Sequence[UUID], durations: Sequence[int], **fields: Any
+) -> None:
+    """An event type of these hosts, however far ahead. durations: minutes. fields: others of EventTypeFields."""
+    common: dict[str, Any] = {
+        "title": "Introduction",
+        "duration_minutes": durations[0],
+        "durations_minutes": list(durations),
+        "slot_interval_minutes": SLOT_MINUTES,
+        "booking_window_days": None,
+        "hosts": tuple(HostRef(user_id) for user_id in hosts),
+    }
+    wanted = EventTypeFields(code=code, slug=code, **{**common, **fields})
+    await create_event_type(conn, org_id, wanted, datetime.now(UTC))
 
 
 async def subscribe(conn: Connection, vault: Vault, tenant: Tenant, url: str) -> None:

@@ -25,7 +25,7 @@ from app.core import db
 from app.core.ids import new_id
 from app.core.settings import Settings, load_settings
 from app.core.vault import Vault
-from app.domain.bookings.claim import SQL
+from app.domain.bookings.claim import SQL, Outcome
 from app.domain.bookings.events import CREATED
 from app.domain.webhooks.deliver import Delivery, open_session, signed_headers
 from app.domain.webhooks.signing import new_signing_secret
@@ -69,8 +69,9 @@ class References:
         await request.read()
         arguments = self._statement.arguments(next(self._numbers), _LANE)
         async with db.acquire(self._pool) as conn:
-            made = await conn.fetchval(SQL.create_booking, *arguments)
-        return web.Response(body=b'{"success":true}', status=201 if made else 409, content_type="application/json")
+            outcome = await conn.fetchval(SQL.create_booking, *arguments)
+        status = 201 if outcome == Outcome.WON else 409
+        return web.Response(body=b'{"success":true}', status=status, content_type="application/json")
 
     async def point(self, _request: web.Request) -> web.Response:
         async with db.acquire(self._pool) as conn:

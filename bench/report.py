@@ -20,7 +20,7 @@ _QUIET = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """measured and reference: in `unit`. at_least: of the ratio; below: of the measured figure, in its unit.
+    """measured and reference: in `unit`. at_least, ratio_below: of the ratio. below: of the measured figure.
 
     detail: whatever else is worth keeping, such as the rounds that the medians come from.
     """
@@ -31,6 +31,7 @@ class Line:
     reference: float | None = None
     against: str = ""
     at_least: float | None = None
+    ratio_below: float | None = None
     below: float | None = None
     detail: dict[str, object] = field(default_factory=dict)
 
@@ -40,21 +41,27 @@ class Line:
 
     @property
     def verdict(self) -> str:
-        if self.at_least is None and self.below is None:
+        if self.at_least is None and self.ratio_below is None and self.below is None:
             return ""
         kept = self.below is None or self.measured < self.below
         kept = kept and (self.at_least is None or (self.ratio is not None and self.ratio >= self.at_least))
+        kept = kept and (self.ratio_below is None or (self.ratio is not None and self.ratio < self.ratio_below))
         return "ok" if kept else "BELOW"
 
     def cells(self) -> tuple[str, ...]:
         expected = []
         if self.at_least is not None:
             expected.append(f">= {self.at_least:.0%}")
+        if self.ratio_below is not None:
+            expected.append(f"< {self.ratio_below:.0%}")
         if self.below is not None:
-            expected.append(f"< {self.below:g} {self.unit}")
-        reference = f"{_number(self.reference)} {self.unit} {self.against}" if self.reference else self.against
+            expected.append(f"< {self.below:g} {self.unit}".rstrip())
+        reference = f"{self._figure(self.reference)} {self.against}" if self.reference else self.against
         ratio = "" if self.ratio is None else f"{self.ratio:.0%}"
-        return (self.what, f"{_number(self.measured)} {self.unit}", reference, ratio, " ".join(expected), self.verdict)
+        return (self.what, self._figure(self.measured), reference, ratio, " ".join(expected), self.verdict)
+
+    def _figure(self, value: float) -> str:
+        return f"{_number(value)} {self.unit}".rstrip()
 
 
 def median(figures: Sequence[float]) -> float:
@@ -62,7 +69,7 @@ def median(figures: Sequence[float]) -> float:
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    return f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
 
 
 def table(lines: Sequence[Line]) -> str:

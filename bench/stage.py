@@ -6,12 +6,14 @@ The one rule: whatever is started is started under the supervisor or as a `Serve
 
 import asyncio
 import base64
+import copy
 import os
 import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,6 +36,7 @@ from bench.references import TENANT_VARIABLE
 
 _READY_SECONDS = 30.0
 _STOP_SECONDS = 10.0
+_OTHER_POOL = 4
 _ROOT = Path(__file__).parent.parent
 
 
@@ -82,6 +85,7 @@ class Stage:
         self._redis = Redis(self.directory)
         self._supervisor = Supervisor(report=lambda line: print(f"bench: {line}", file=sys.stderr))
         self._served: dict[str, Served] = {}
+        self._web = "web"
 
     def __enter__(self) -> "Stage":
         try:
@@ -122,6 +126,20 @@ class Stage:
         self.postgres.stop()
         shutil.rmtree(self.directory, ignore_errors=True)
 
+    @asynccontextmanager
+    async def beside(self, database: str) -> AsyncIterator["Stage"]:
+        """The same stage with an empty database of its own, and so a web process of its own. What it has stays until
+        the end of the run, idle."""
+        other = copy.copy(self)
+        url = self.settings.database_url.replace("/slotwire?", f"/{database}?")
+        async with db.acquire(self.pool) as conn:
+            await conn.execute(f"create database {database}")
+        await migrate(url)
+        other.settings = self.settings.model_copy(update={"database_url": url, "port": _free_port()})
+        other._web, other._served = f"web-{database}", {}  # noqa: SLF001 -- it is one of us
+        async with db.open_pool(url, size=_OTHER_POOL, name="bench") as other.pool:
+            yield other
+
     # Processes, each started when it is first asked for.
 
     @property
@@ -129,7 +147,10 @@ class Stage:
         return tuple(self._served.values())
 
     async def web(self) -> Served:
-        return await self._serve("web", ["-P", "-m", "app.cli", "web"], self.settings.port, ready="/readyz")
+        settings = self.settings
+        own = {"SLOTWIRE_DATABASE_URL": settings.database_url, "SLOTWIRE_PORT": str(settings.port)}
+        program = ["-P", "-m", "app.cli", "web"]
+        return await self._serve(self._web, program, settings.port, ready="/readyz", environment=own)
 
     async def worker(self) -> Served:
         """It serves nothing, so that it works shows in the first delivery."""

@@ -5,6 +5,7 @@ of running it. So the references write exactly what the service writes, also aft
 """
 
 import asyncio
+import re
 import signal
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from app import launch
 from app.core import db
 from app.core.db import Connection
 from app.core.ids import new_code, new_id
-from app.domain.bookings.claim import SQL
+from app.domain.bookings.claim import SQL, Outcome
 from app.domain.bookings.create import create_booking
 from app.domain.bookings.events import CREATED, event_of
 from app.domain.bookings.models import Actor, Attendee, Booking, represent
@@ -30,7 +31,8 @@ from app.embedded_server import environment
 from bench.client import BenchError
 
 SLOT = timedelta(minutes=15)
-_ATTENDEE = Attendee("Jane Smith", "jane@example.com", None, "America/New_York")
+_STATEMENTS = {"execute": 1, "executemany": 1, "fetch": 1, "fetchrow": 1, "fetchval": 1, "transaction": 2}
+ATTENDEE = Attendee("Jane Smith", "jane@example.com", None, "America/New_York")
 
 
 class _Recorder:
@@ -50,11 +52,23 @@ class _Recorder:
         return getattr(self._conn, name)
 
 
+class Counting:
+    """A connection that counts the statements which it is asked to run. A transaction has two of its own."""
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self.statements = 0
+
+    def __getattr__(self, name: str) -> Any:
+        self.statements += _STATEMENTS.get(name, 0)
+        return getattr(self._conn, name)
+
+
 @dataclass(frozen=True, slots=True)
 class Statement:
     """samples: arguments of one booking per event type, all at one start.
 
-    own: positions that every booking has for itself (ids and the code). moved: positions of the booking's times.
+    own: positions that every booking has for itself (ids, lists of ids, the code). moved: those of the booking's times.
     body: the event that tells of it, as it is delivered.
     """
 
@@ -76,8 +90,15 @@ class Statement:
             assert isinstance(time, datetime)
             arguments[position] = time + ahead
         for position in self.own:
-            arguments[position] = new_id() if isinstance(arguments[position], UUID) else new_code()
+            arguments[position] = _another(arguments[position])
         return arguments
+
+
+def _another(value: object) -> object:
+    """What another booking has in its place."""
+    if isinstance(value, list):
+        return [new_id() for _ in value]
+    return new_id() if isinstance(value, UUID) else new_code()
 
 
 async def record(
@@ -91,17 +112,22 @@ async def record(
     differ = [position for position in range(len(first)) if first[position] != again[position]]
     return Statement(
         samples=[arguments for arguments, _ in recorded],
-        own=frozenset(each for each in differ if isinstance(first[each], UUID) or first[each] == booking.code),
+        own=frozenset(each for each in differ if _is_own(first[each], booking)),
         moved=frozenset(each for each in differ if isinstance(first[each], datetime)),
         body=event_of(booking, CREATED, represent(booking), now).body.encode(),
     )
+
+
+def _is_own(value: object, booking: Booking) -> bool:
+    ids = value if isinstance(value, list) else [value]
+    return value == booking.code or all(isinstance(each, UUID) for each in ids)
 
 
 async def _record_one(
     conn: Connection, principal: Principal, code: str, start: datetime, minutes: int | None, now: datetime
 ) -> tuple[tuple[object, ...], Booking]:
     recorder = _Recorder(conn)
-    wanted = NewBooking(code, start, _ATTENDEE, minutes)
+    wanted = NewBooking(code, start, ATTENDEE, minutes)
     actor = Actor("api", principal.key_id)
     created = await create_booking(cast("Connection", recorder), principal, wanted, actor, now)
     if not recorder.arguments:
@@ -116,8 +142,9 @@ async def write(pool: asyncpg.Pool, rows: Iterable[list[object]], *, writers: in
     async def repeat() -> None:
         async with db.acquire(pool) as conn:
             for arguments in left:
-                if not await conn.fetchval(SQL.create_booking, *arguments):
-                    raise BenchError("a booking was refused that should lie beside all others")
+                outcome = await conn.fetchval(SQL.create_booking, *arguments)
+                if outcome != Outcome.WON:
+                    raise BenchError(f"a booking that should lie beside all others was refused: {outcome}")
 
     await asyncio.gather(*(repeat() for _ in range(writers)))
 
@@ -126,6 +153,9 @@ async def write(pool: asyncpg.Pool, rows: Iterable[list[object]], *, writers: in
 
 _LANE = timedelta(days=100 * 365)
 _PGBENCH_SLOTS = 4_000_000
+_BEGINNING = re.compile("^with ", flags=re.MULTILINE)
+# What a booking has for itself, by type: its ids, that of its one allocation, its code.
+_OWN = {"uuid": "uuidv7()", "uuid[]": "array[uuidv7()]", "text": "substr(md5(random()::text), 1, 10)"}
 
 
 async def pgbench(
@@ -161,8 +191,9 @@ async def pgbench(
 
 
 def _script(statement: Statement, types: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """The statement with pgbench's variables for its parameters, and the values of those that stay the same."""
-    sample = statement.samples[0]
+    """The statement with pgbench's variables for its parameters, and the values of those that stay the same. What each
+    booking has for itself is made first, once, since the statement may name it twice."""
+    sample, made = statement.samples[0], list[str]()
     hosts = {position: _numbers(statement, position) for position in range(len(sample))}
     values: dict[str, str] = {}
     text = SQL.create_booking
@@ -170,33 +201,36 @@ def _script(statement: Statement, types: Sequence[str]) -> tuple[str, dict[str, 
     # from the last parameter to the first: $1 is the beginning of $12
     for position, kind in reversed(list(enumerate(types))):
         value, name = sample[position], f"v{position + 1}"
-        values[name] = _literal(value)
+        values[name] = _literal(value, kind)
         written = f":{name}::{kind}"
         if value is None:
             values.pop(name)
             written = f"null::{kind}"
         elif position in statement.own:
             values.pop(name)
-            written = "uuidv7()" if kind == "uuid" else "substr(md5(random()::text), 1, 10)"
+            made.append(f"{_OWN[kind]} as {name}")
+            written = f"(select {name} from own)"  # noqa: S608 -- the name of a parameter
         elif position in statement.moved:
             written = f"({written} + make_interval(secs => :ahead::float8))"
         elif hosts[position]:
             lines.append(f"\\set host random({min(hosts[position])}, {max(hosts[position])})")
-            written = f":host::{kind}"
+            written = f"array[:host]::{kind}"
         text = text.replace(f"${position + 1}", written)
+    text = _BEGINNING.sub(f"with own as materialized (select {', '.join(made)}), ", text, count=1)
     return "\n".join((*lines, text + ";")), values
 
 
 def _numbers(statement: Statement, position: int) -> set[int]:
     """The numbers that differ from host to host (their subjects), which were made in one go and have no gaps."""
-    found = {value for sample in statement.samples if isinstance(value := sample[position], int)}
+    lists = [value for sample in statement.samples if isinstance(value := sample[position], list)]
+    found = {each[0] for each in lists if len(each) == 1 and isinstance(each[0], int)}
     return found if len(found) == len(statement.samples) > 1 else set()
 
 
-def _literal(value: object) -> str:
-    """A value as PostgreSQL reads it from text."""
-    if isinstance(value, dict) or (isinstance(value, list) and not any(isinstance(each, UUID) for each in value)):
+def _literal(value: object, kind: str) -> str:
+    """A value as PostgreSQL reads it from text. kind: its type."""
+    if isinstance(value, list) and kind.endswith("[]"):
+        return "{" + ",".join("null" if each is None else str(each) for each in value) + "}"
+    if isinstance(value, dict | list):
         return orjson.dumps(value).decode()
-    if isinstance(value, list):
-        return "{" + ",".join(map(str, value)) + "}"
     return value.isoformat() if isinstance(value, datetime) else str(value)
