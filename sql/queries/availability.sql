@@ -1,7 +1,6 @@
 -- name: load_inputs
--- One row per subject: the hosts, then the units of resources that the event type may need (one row without a subject
--- when there is none). What the event type says of itself stands in the first row only. Unknown schedules come out as
--- null: never open. Busy time reaches past the asked range by the buffers and the longest duration, since a start near
+-- The event type in the first row, then one row per subject: the hosts, and the units of resources that it may need. What
+-- is wide, or true of all of it, stands in the first row only. Unknown schedules come out as null: never open. Busy time reaches past the asked range by the buffers and the longest duration, since a start near
 -- its edge is blocked by what lies beyond it. A booking that is decided by one constraint alone does not ask for it
 -- ($8): the claim itself finds out.
 with type as materialized (
@@ -27,43 +26,53 @@ with type as materialized (
     -- sessions in which nobody else sits: what they hold is free
     select g.id from ended e join sittings g on g.org_id = $1 and g.id = e.sitting_id and g.taken = e.seats
 ), subject as (
-    select 0 as part, h.position as no, u.id, u.name, u.subject_no, h.weight, h.priority, h.assigned_count,
-           h.last_assigned_at, null::text as kind, null::int as capacity, null::uuid as location_id,
-           null::text as location_zone,
+    select -1 as part, 0 as no, null::uuid as id, null::text as name, null::bigint as subject_no, null::int as weight,
+           null::int as priority, null::bigint as assigned_count, null::timestamptz as last_assigned_at,
+           null::text as kind, null::int as capacity, null::uuid as location_id, null::text as location_zone,
+           null::uuid as schedule_id
+    union all
+    select 0, h.position, u.id, u.name, u.subject_no, h.weight, h.priority, h.assigned_count,
+           h.last_assigned_at, null, null, null, null,
            coalesce(t.schedule_id, (select d.id from schedules d
-                                    where d.org_id = u.org_id and d.user_id = u.id and d.is_default)) as schedule_id
+                                    where d.org_id = u.org_id and d.user_id = u.id and d.is_default))
     from type t
     join event_type_hosts h on h.org_id = t.org_id and h.event_type_id = t.id
     join users u on u.org_id = h.org_id and u.id = h.user_id and u.disabled_at is null
     union all
-    select 1, x.unit_no, r.id, r.name, x.subject_no, null, null, null,
-           null, r.kind, r.capacity, r.location_id,
-           l.timezone, r.schedule_id
+    select 1, u.unit_no, u.id, u.name, u.subject_no, null, null, null, null,
+           u.kind, u.capacity, u.location_id, u.timezone, u.schedule_id
     from type t
-    join resources r on r.org_id = t.org_id and r.active and r.archived_at is null
-    join locations l on l.org_id = r.org_id and l.id = r.location_id
-    join resource_units x on x.org_id = r.org_id and x.resource_id = r.id and x.retired_at is null
-    where t.requires <> '[]' and exists (
-        select from jsonb_to_recordset(t.requires) as q (kind text, min_capacity int, location_id uuid)
-        where q.kind = r.kind and r.capacity >= q.min_capacity and (q.location_id is null or q.location_id = r.location_id)
-    )
+    -- by itself for the one row that needs it: an event type without needs must not even look at the resources
+    cross join lateral (
+        select x.unit_no, r.id, r.name, x.subject_no, r.kind, r.capacity, r.location_id, l.timezone, r.schedule_id
+        from resources r
+        join locations l on l.org_id = r.org_id and l.id = r.location_id
+        join resource_units x on x.org_id = r.org_id and x.resource_id = r.id and x.retired_at is null
+        where r.org_id = t.org_id and r.active and r.archived_at is null and exists (
+            select from jsonb_to_recordset(t.requires) as q (kind text, min_capacity int, location_id uuid)
+            where q.kind = r.kind and r.capacity >= q.min_capacity
+              and (q.location_id is null or q.location_id = r.location_id)
+        )
+        offset 0
+    ) u
+    where t.requires <> '[]'
 )
 select t.id as event_type_id, t.code, t.title, t.active, t.duration_minutes, t.durations_minutes, t.longest_minutes,
        t.slot_interval_minutes, t.buffer_before_minutes, t.buffer_after_minutes, t.minimum_notice_minutes,
        t.booking_window_days, t.max_per_day, t.max_per_week, t.max_per_month, t.seats, t.requires_confirmation,
        t.auto_complete, t.assignment, t.config_version,
-       case when row_number() over first = 1 then t.questions::text end as questions,
-       case when row_number() over first = 1 then t.routing_rules::text end as routing_rules,
-       case when row_number() over first = 1 then t.services::text end as services,
-       case when row_number() over first = 1 then t.requires::text end as requires,
-       case when row_number() over first = 1 then t.location::text end as location,
-       case when row_number() over first = 1 then $7::uuid is null or exists (
+       case when x.part = -1 then t.questions::text end as questions,
+       case when x.part = -1 then t.routing_rules::text end as routing_rules,
+       case when x.part = -1 then t.services::text end as services,
+       case when x.part = -1 then t.requires::text end as requires,
+       case when x.part = -1 then t.location::text end as location,
+       case when x.part = -1 then $7::uuid is null or exists (
            select from api_keys k
            join users o on o.org_id = k.org_id and o.id = k.user_id and o.disabled_at is null
            where k.org_id = t.org_id and k.id = $7 and k.revoked_at is null
              and (k.expires_at is null or k.expires_at > $6)
        ) end as key_alive,
-       case when t.seats > 1 and row_number() over first = 1 then (
+       case when x.part = -1 and t.seats > 1 then (
            select array_agg((floor(date_part('epoch', g.starts_at))::bigint, ceil(date_part('epoch', g.ends_at))::bigint,
                              g.taken - coalesce(e.seats, 0), g.host_ids, g.units::text, e.ids))
            from sittings g
@@ -72,7 +81,7 @@ select t.id as event_type_id, t.code, t.title, t.active, t.duration_minutes, t.d
              and g.starts_at >= $4 and g.starts_at < $5
        ) end as sittings,
        -- counters that are full, and the holds that are over but still counted in them
-       case when row_number() over first = 1 and num_nonnulls(t.max_per_day, t.max_per_week, t.max_per_month) > 0 then (
+       case when x.part = -1 and num_nonnulls(t.max_per_day, t.max_per_week, t.max_per_month) > 0 then (
            select array_agg((c.user_id, c.period, c.period_start, c.taken))
            from booking_counters c
            where c.org_id = t.org_id and c.event_type_id = t.id
@@ -80,7 +89,7 @@ select t.id as event_type_id, t.code, t.title, t.active, t.duration_minutes, t.d
              and c.taken >= case c.period when 'day' then t.max_per_day when 'week' then t.max_per_week
                                           else t.max_per_month end
        ) end as full_periods,
-       case when row_number() over first = 1 and num_nonnulls(t.max_per_day, t.max_per_week, t.max_per_month) > 0 then (
+       case when x.part = -1 and num_nonnulls(t.max_per_day, t.max_per_week, t.max_per_month) > 0 then (
            select array_agg((b.id, b.sitting_id, g.taken, coalesce(g.counters, b.counters)::text))
            from bookings b
            left join sittings g on g.org_id = b.org_id and g.id = b.sitting_id
@@ -92,7 +101,7 @@ select t.id as event_type_id, t.code, t.title, t.active, t.duration_minutes, t.d
        x.schedule_id, s.version as schedule_version,
        held.starts as held_starts, held.ends as held_ends, held.expired, busy.starts as busy_starts, busy.ends as busy_ends
 from type t
-left join subject x on true
+cross join subject x
 left join schedules s on s.org_id = t.org_id and s.id = x.schedule_id
 left join lateral (
     select array_agg(floor(date_part('epoch', lower(a.during)))::bigint) filter (where not o.over) as starts,
@@ -104,7 +113,7 @@ left join lateral (
         select coalesce(a.expires_at <= $6, false)
             or (a.sitting_id is not null and a.sitting_id in (select id from empty)) as over
     ) o
-    where $8 and int8range(a.subject_no, a.subject_no, '[]') && int8range(x.subject_no, x.subject_no, '[]')
+    where $8 and x.part >= 0 and int8range(a.subject_no, a.subject_no, '[]') && int8range(x.subject_no, x.subject_no, '[]')
       and a.during && tstzrange(t.busy_from, t.busy_until)
 ) held on true
 left join lateral (
@@ -116,7 +125,6 @@ left join lateral (
       and int8range(k.subject_no, k.subject_no, '[]') && int8range(x.subject_no, x.subject_no, '[]')
       and k.during && tstzrange(t.busy_from, t.busy_until)
 ) busy on true
-window first as (order by x.part, x.no, x.subject_no)
 order by x.part, x.no, x.subject_no;
 
 -- name: load_blockers
