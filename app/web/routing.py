@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from aiohttp import hdrs, web
 
 from app.core import db
-from app.core.errors import MethodNotAllowed, NotFound, SlotwireError, Unauthorized
+from app.core.errors import MethodNotAllowed, NotFound, SlotTaken, SlotUnavailable, SlotwireError, Unauthorized
 from app.domain.identity.keys import authenticate
 from app.web.body import read_body
 from app.web.call import KEYS, POOL, VAULT, Call
@@ -67,8 +67,9 @@ def _guarded(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
             try:
                 principal.require(route.scope)
                 response = await route.handler(Call(request, conn, principal, raw, now))
-            except SlotwireError:
-                if known:
+            except SlotwireError as error:
+                # that a slot is gone was found out by a statement that proves the key
+                if known and not isinstance(error, SlotTaken | SlotUnavailable):
                     # a key that has ended is told that, and nothing else
                     await authenticate(conn, key, request.app[VAULT], now)
                 raise

@@ -26,10 +26,12 @@ with type as (
     where cardinality($10::uuid[]) = (
           select count(*)
           from (select unnest($10::uuid[]) as user_id, unnest($35::uuid[]) as schedule_id, unnest($36::bigint[]) as version) w
-          join users u on u.org_id = t.org_id and u.id = w.user_id and u.disabled_at is null
-          join schedules s on s.org_id = t.org_id and s.id = w.schedule_id and s.version = w.version
-              and s.id = coalesce(t.schedule_id, (select d.id from schedules d
-                                                  where d.org_id = u.org_id and d.user_id = u.id and d.is_default)))
+          -- looked up for these hosts; as a join it was worked out for everybody in the organization
+          where w.schedule_id = coalesce(t.schedule_id, (select d.id from schedules d
+                                                         where d.org_id = t.org_id and d.user_id = w.user_id and d.is_default))
+            and exists (select from users u where u.org_id = t.org_id and u.id = w.user_id and u.disabled_at is null)
+            and exists (select from schedules s
+                        where s.org_id = t.org_id and s.id = w.schedule_id and s.version = w.version))
       and (cardinality($38::bigint[]) = 0 or cardinality($38::bigint[]) = (
           select count(*)
           from (select unnest($38::bigint[]) as subject_no, unnest($39::uuid[]) as schedule_id, unnest($40::bigint[]) as version) w

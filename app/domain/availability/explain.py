@@ -9,6 +9,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -240,14 +241,21 @@ class _Alone:
         self.grid = starts()
         self.beside_bookings = starts(held=host.held) if host.held else self.grid
         self.beside_calendars = starts(busy=host.busy) if host.busy else self.grid
-        self._seconds = minutes * 60
-        self.runs = self._runs(host.hours, start, end)
-        without = host.hours and dataclasses.replace(host.hours, overrides={})
-        self._weekly_runs = self._runs(without, start, end)
+        self._seconds, self._span = minutes * 60, (start, end)
 
-    def _runs(self, hours: Hours | None, start: int, end: int) -> list[Interval]:
+    @cached_property
+    def runs(self) -> list[Interval]:
+        """The starts that the hours leave room for, whatever the grid."""
+        return self._runs(self.hours)
+
+    @cached_property
+    def _weekly_runs(self) -> list[Interval]:
+        return self._runs(self.hours and dataclasses.replace(self.hours, overrides={}))
+
+    def _runs(self, hours: Hours | None) -> list[Interval]:
         if hours is None:
             return []
+        start, end = self._span
         stretches = open_stretches(hours, start, end, longest=self._seconds)
         return free_runs(stretches, (), duration=self._seconds, before=0, after=0, earliest=start, latest=end)
 
