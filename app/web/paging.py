@@ -40,8 +40,15 @@ async def list_page(
     """The page of an organization's rows that the query asks for. fetch: (conn, org_id, after, limit) to rows."""
     page = call.query(Page)
     rows = await fetch(call.conn, call.principal.org_id, cursor_id(kind, page.cursor), page.limit + 1)
-    shown = [show(row) for row in rows[: page.limit]]
-    return json_response({"success": True, nouns: shown, "pagination": pagination(kind, rows, page.limit)})
+    return page_response(kind, nouns, rows, page.limit, show)
+
+
+def page_response(
+    kind: Kind, nouns: str, rows: Sequence[Row], limit: int, show: Callable[[Row], dict[str, Any]]
+) -> web.Response:
+    """The page that these rows make: up to limit + 1 of them, as `pagination` takes them."""
+    shown = [show(row) for row in rows[:limit]]
+    return json_response({"success": True, nouns: shown, "pagination": pagination(kind, rows, limit)})
 
 
 def cursor_id(kind: Kind, cursor: str | None) -> UUID | None:

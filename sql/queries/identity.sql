@@ -26,8 +26,10 @@ with subject as (
     where not exists (select from users where lower(email) = lower($3))
     returning subject_no
 )
-insert into users (org_id, id, subject_no, email, name, username, timezone, role, password_hash, created_at, updated_at)
-select $1, $2, subject_no, $3, $4, $5, $6, $7, $8, $9, $9 from subject
+insert into users (
+    org_id, id, subject_no, email, name, username, timezone, role, password_hash, invited_at, created_at, updated_at
+)
+select $1, $2, subject_no, $3, $4, $5, $6, $7, $8, $9, $10, $10 from subject
 on conflict (lower(email)) do nothing
 returning id;
 

@@ -1,16 +1,3 @@
--- name: insert_person
--- A subject first: whoever can be booked has a number that the exclusion constraint compares.
-with subject as (
-    insert into subjects (org_id, kind)
-    select $1, 'user'
-    where not exists (select from users where lower(email) = lower($3))
-    returning subject_no
-)
-insert into users (org_id, id, subject_no, email, name, username, timezone, role, invited_at, created_at, updated_at)
-select $1, $2, subject_no, $3, $4, $5, $6, $7, $8, $8, $8 from subject
-on conflict (lower(email)) do nothing
-returning id;
-
 -- name: list_taken_handles
 select handle from handles where handle = any($1::text[]);
 

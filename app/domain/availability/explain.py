@@ -27,9 +27,6 @@ from app.domain.availability.windows import Hours, day_start, local_date, open_s
 
 SQL = sql.load("availability")
 
-# Somebody else has the time; every other reason is a rule of the event type.
-TAKEN = frozenset({"busy_booking", "buffer", "busy_calendar", "seats_full", "resource_busy"})
-
 Reason = dict[str, Any]
 """{"code", "host_id"?, …the object that blocks}, as the API shows it."""
 

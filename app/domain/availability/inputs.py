@@ -178,10 +178,14 @@ async def load_inputs(
     )
 
 
+def _caps(row: sql.Row) -> Caps:
+    return Caps(row["max_per_day"], row["max_per_week"], row["max_per_month"])
+
+
 def _full_periods(row: sql.Row) -> dict[UUID, tuple[Period, ...]]:
     """By host, the periods whose caps are reached. Holds that are over do not count; nor does a session all of whose
     seats are such holds."""
-    limits = {"day": row["max_per_day"], "week": row["max_per_week"], "month": row["max_per_month"]}
+    limits = _caps(row).limits
     ended = row["ended_holds"] or ()
     of_session = Counter(sitting_id for _, sitting_id, _, _ in ended)
     over: Counter[tuple[str, str, str]] = Counter()
@@ -192,7 +196,8 @@ def _full_periods(row: sql.Row) -> dict[UUID, tuple[Period, ...]]:
         seen.add(sitting_id)
     full: dict[UUID, tuple[Period, ...]] = {}
     for user_id, period, since, taken in row["full_periods"] or ():
-        if taken - over[str(user_id), period, since.isoformat()] >= limits[period]:
+        limit = limits[period]
+        if limit is not None and taken - over[str(user_id), period, since.isoformat()] >= limit:
             full[user_id] = (*full.get(user_id, ()), (period, since))
     return full
 
@@ -207,7 +212,7 @@ _PLAIN = (
 def _rules(row: sql.Row) -> Rules:
     return Rules(
         durations_minutes=tuple(row["durations_minutes"]),
-        caps=Caps(row["max_per_day"], row["max_per_week"], row["max_per_month"]),
+        caps=_caps(row),
         questions=_list(row["questions"]),
         routing_rules=_list(row["routing_rules"]),
         services=_list(row["services"]),

@@ -7,15 +7,17 @@ Source: seed 002 ("qualification answers", "conditional routing rule"); the API 
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 from uuid import UUID
 
 from app.core.errors import FieldError, InvalidInput
 from app.domain.availability.service import Verdict
 
-TYPES = ("text", "long_text", "number", "email", "phone", "select", "multi_select", "checkbox")
-OPERATORS = ("equals", "not_equals", "contains", "in")
-REJECT, ASSIGN = "reject", "assign"
+QuestionType = Literal["text", "long_text", "number", "email", "phone", "select", "multi_select", "checkbox"]
+Operator = Literal["equals", "not_equals", "contains", "in"]
+TYPES: tuple[str, ...] = get_args(QuestionType)
+OPERATORS: tuple[str, ...] = get_args(Operator)
+REJECT = "reject"
 
 _LONGEST = {"long_text": 5000}
 _LONGEST_ELSE = 500

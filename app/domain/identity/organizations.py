@@ -74,7 +74,8 @@ async def create_organization(conn: Connection, owner: NewOwner, vault: Vault, n
     await conn.execute(SQL.insert_organization, org_id, owner.organization, vault.seal(new_secret()), now)
     created = await conn.fetchval(
         SQL.insert_user,
-        *(org_id, user_id, owner.email, owner.name, owner.username, owner.timezone, "owner", owner.password_hash, now),
+        *(org_id, user_id, owner.email, owner.name, owner.username, owner.timezone, "owner"),
+        *(owner.password_hash, None, now),
     )
     if created is None:
         raise Conflict(f"A user with the e-mail {owner.email} exists already.")

@@ -20,6 +20,7 @@ from app.domain.identity.models import Principal, User
 from app.domain.identity.organizations import check_handle, user_of, username_from_email
 
 SQL = sql.load("people")
+_IDENTITY = sql.load("identity")
 
 OWNER = "owner"
 
@@ -46,7 +47,8 @@ async def create_person(conn: Connection, org_id: UUID, fields: PersonFields, no
         check_handle("username", fields.username)
     user_id, username = new_id(), fields.username or username_from_email(fields.email)
     created = await conn.fetchval(
-        SQL.insert_person, org_id, user_id, fields.email, fields.name, username, fields.timezone, fields.role, now
+        _IDENTITY.insert_user,
+        *(org_id, user_id, fields.email, fields.name, username, fields.timezone, fields.role, None, now, now),
     )
     if created is None:
         raise _taken_email(fields.email)

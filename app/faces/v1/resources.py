@@ -19,7 +19,7 @@ from app.faces.v1.shapes.resources import (
 )
 from app.web import idempotency
 from app.web.call import Call, json_response
-from app.web.paging import cursor_id, pagination
+from app.web.paging import cursor_id, page_response
 
 
 def _envelope(resource: Resource) -> dict[str, Any]:
@@ -45,9 +45,7 @@ async def list_all(call: Call) -> web.Response:
     query = call.query(ResourcesQuery)
     after = cursor_id(Kind.RESOURCE, query.cursor)
     found = await resources.list_resources(call.conn, call.principal.org_id, query.wanted, after, query.limit + 1)
-    shown = [resource_out(resource) for resource in found[: query.limit]]
-    page = pagination(Kind.RESOURCE, found, query.limit)
-    return json_response({"success": True, "resources": shown, "pagination": page})
+    return page_response(Kind.RESOURCE, "resources", found, query.limit, resource_out)
 
 
 async def availability(call: Call) -> web.Response:
@@ -62,9 +60,7 @@ async def availability(call: Call) -> web.Response:
         query.limit + 1,
         call.now,
     )
-    shown = [vacancy_out(vacancy) for vacancy in found[: query.limit]]
-    page = pagination(Kind.RESOURCE, found, query.limit)
-    return json_response({"success": True, "resources": shown, "pagination": page})
+    return page_response(Kind.RESOURCE, "resources", found, query.limit, vacancy_out)
 
 
 async def update(call: Call) -> web.Response:

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from app.core.ids import Kind, encode
 from app.core.times import iso
 from app.domain.event_types.models import EventType
+from app.domain.event_types.routing import Operator, QuestionType
 from app.faces.v1.shapes.kinds import BufferMinutes, Code, Minutes, QuestionId, Slug
 from app.web.fields import (
     LocationId,
@@ -30,7 +31,7 @@ class HostIn(WireModel):
 class QuestionIn(WireModel):
     id: QuestionId | None = None
     label: Name
-    type: Literal["text", "long_text", "number", "email", "phone", "select", "multi_select", "checkbox"]
+    type: QuestionType
     options: list[Name] = Field(default_factory=list, max_length=100)
     required: bool = False
 
@@ -53,7 +54,7 @@ def _rule_value(value: Any) -> Any:
 
 class RoutingRuleIn(WireModel):
     question_id: QuestionId
-    operator: Literal["equals", "not_equals", "contains", "in"]
+    operator: Operator
     value: Annotated[Any, AfterValidator(_rule_value)]
     action: Literal["reject", "assign"]
     host_ids: list[UserId] = Field(default_factory=list, max_length=100)
