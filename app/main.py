@@ -16,8 +16,9 @@ from app.faces import operations
 from app.faces.v1.routes import ROUTES as V1_ROUTES
 from app.web.body import MAXIMUM_BODY_BYTES
 from app.web.call import KEYS, POOL, SETTINGS, VAULT, WAKER
+from app.web.limits import Limiter
 from app.web.middleware import around
-from app.web.routing import add_routes
+from app.web.routing import LIMITER, add_routes
 
 _WAKER_SECONDS = 3.0
 
@@ -54,6 +55,7 @@ async def _waker(app: web.Application) -> AsyncIterator[None]:
     url = app[SETTINGS].redis_url
     redis = wake.connect(url) if url else None
     app[WAKER] = Waker(redis)
+    app[LIMITER] = Limiter(redis)
     task = asyncio.create_task(app[WAKER].run())
     yield
     app[WAKER].stop()

@@ -17,7 +17,7 @@ from app.core.times import iso
 from app.domain.availability.inputs import ROUND_ROBIN
 from app.domain.identity.models import Principal
 from app.faces.v1.slots import list_slots
-from app.web.call import Call
+from app.web.call import HEADERS, Call
 from bench.client import BenchError, ask, request
 from bench.dataset import Tenant, first_start, offer
 from bench.filling import Place, Span, book, mirror, places_of
@@ -111,7 +111,8 @@ async def _remembered(stage: Stage, principal: Principal) -> float:
     """How many of a hundred repeats are answered from memory: by the very bytes of the first answer. Asked in this
     process, where that can be seen."""
     asked, now = make_mocked_request("GET", _path(first_start())), datetime.now(UTC)
+    asked[HEADERS] = {}
     async with db.acquire(stage.pool) as conn:
-        answers = [await list_slots(Call(asked, conn, principal, b"", now)) for _ in range(_REPEATS + 1)]
+        answers = [await list_slots(Call(asked, conn, b"", now, principal)) for _ in range(_REPEATS + 1)]
     first, *others = (answer.body for answer in answers)
     return 100 * sum(body is first for body in others) / len(others)

@@ -113,6 +113,7 @@ class Stage:
             "SLOTWIRE_HOST": HOST,
             "SLOTWIRE_PORT": str(_free_port()),
             "SLOTWIRE_PROCESSES": "1",
+            "SLOTWIRE_LIMIT_KEY": "off",
             "SLOTWIRE_DATA_DIR": str(self.directory),
             "SLOTWIRE_SECRET_KEYS": base64.urlsafe_b64encode(os.urandom(32)).decode(),
             "SLOTWIRE_WEBHOOK_ALLOW_NETWORKS": LOOPBACK,

@@ -49,6 +49,9 @@ def settings_for(servers: Servers, **changes: Any) -> Settings:
         "webhook_allow_networks": "127.0.0.0/8,::1/128",
         "pool_size": 10,
         "log_level": "error",
+        "limit_key": None,
+        "limit_public": None,
+        "limit_event_type": None,
     }
     return Settings(**values | changes)
 
@@ -66,6 +69,7 @@ def environment_for(settings: Settings) -> dict[str, str]:
         "SLOTWIRE_HOST": "127.0.0.1",
         "SLOTWIRE_PORT": str(settings.port),
         "SLOTWIRE_PROCESSES": str(settings.processes),
+        "SLOTWIRE_LIMIT_KEY": "off",
     }
 
 

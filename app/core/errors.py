@@ -13,6 +13,8 @@
     │   ├── InvalidTransition     the lifecycle has no such step from here
     │   ├── IdempotencyInProgress the first call with this key still runs
     │   └── IdempotencyKeyReused  same key, other request
+    ├── LinkExpired               a link that was used up, revoked or is over
+    ├── RateLimited               too much in too short a time
     ├── TooLarge, UnsupportedMediaType, MethodNotAllowed
     └── Unavailable               the database is away; try again
 
@@ -116,6 +118,22 @@ class IdempotencyInProgress(Conflict):
 class IdempotencyKeyReused(SlotwireError):
     code = "idempotency_key_reused"
     title = "This key was used for another request"
+
+
+class LinkExpired(SlotwireError):
+    code = "link_expired"
+    title = "This link has ended"
+
+
+class RateLimited(SlotwireError):
+    code = "rate_limited"
+    title = "Too many requests"
+
+    def __init__(self, detail: str, *, retry_after: int, policy: str) -> None:
+        """retry_after: seconds. policy: the name of the limit that was passed."""
+        super().__init__(detail)
+        self.retry_after = retry_after
+        self.extra["violated-policies"] = [policy]
 
 
 class TooLarge(SlotwireError):

@@ -9,15 +9,27 @@ import base64
 import binascii
 import ipaddress
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from app.core.quota import Quota, parse_quota
 
 type_network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
+_ORIGIN = re.compile(r"https?://[^/\s,*]+")
 MINIMUM_REDIS_URLS = ("redis://", "rediss://", "unix://")
+
+
+def _quota(value: Any) -> Any:
+    return parse_quota(value) if isinstance(value, str) else value
+
+
+Limit = Annotated[Quota | None, NoDecode, BeforeValidator(_quota)]
+"""None: no limit."""
 
 
 class ConfigurationError(Exception):
@@ -41,6 +53,13 @@ class Settings(BaseSettings):
     data_dir: Path = Path(".slotwire")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     drain_seconds: int = Field(default=25, ge=0, le=600)
+    limit_key: Limit = Quota(600, 60)
+    limit_public: Limit = Quota(60, 60)
+    limit_event_type: Limit = Quota(600, 60)
+    # whose X-Forwarded-For is believed
+    trusted_proxies: Annotated[tuple[type_network, ...], NoDecode] = ()
+    # which sites' JavaScript may call /v1 with a key; the public booking calls are open to all
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     webhook_allow_networks: Annotated[tuple[type_network, ...], NoDecode] = ()
     webhook_timeout_seconds: float = Field(default=15.0, gt=0, le=60)
     webhook_concurrency: int = Field(default=100, ge=1, le=1000)
@@ -51,7 +70,18 @@ class Settings(BaseSettings):
     def _split_keys(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
-    @field_validator("webhook_allow_networks", mode="before")
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _split_origins(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        origins = tuple(part.strip().rstrip("/") for part in value.split(",") if part.strip())
+        for origin in origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is no origin; expected such as https://shop.example.com, or *")
+        return origins
+
+    @field_validator("webhook_allow_networks", "trusted_proxies", mode="before")
     @classmethod
     def _split_networks(cls, value: Any) -> Any:
         if not isinstance(value, str):

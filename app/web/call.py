@@ -3,7 +3,9 @@
 The one rule: one connection per request, acquired once, and one `now`.
 """
 
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -39,11 +41,16 @@ KnownKeys = Recent[str, Principal]
 KEYS: web.AppKey[KnownKeys] = web.AppKey("keys", Recent)
 
 
+# Headers of the answer, whatever it becomes: an answer of the handler's, or a problem document.
+HEADERS = web.RequestKey("headers", dict[str, str])
+
+
 @dataclass(frozen=True, slots=True)
-class Call:
+class Visit:
+    """A request to what needs no credential: the handler finds out by itself whose page or link it is."""
+
     request: web.Request
     conn: Connection
-    principal: Principal
     raw: bytes
     now: datetime
 
@@ -54,6 +61,17 @@ class Call:
     @property
     def settings(self) -> Settings:
         return self.request.app[SETTINGS]
+
+    @contextmanager
+    def timed(self, part: str) -> Iterator[None]:
+        """Say in `Server-Timing` how long a part of the answer took (milliseconds)."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            headers = self.request[HEADERS]
+            timing = f"{part};dur={(time.perf_counter() - began) * 1000:.2f}"
+            headers["Server-Timing"] = f"{headers['Server-Timing']}, {timing}" if "Server-Timing" in headers else timing
 
     def body(self, model: type[Model]) -> Model:
         return parse_body(self.request, self.raw, model)
@@ -86,6 +104,13 @@ class Call:
 
     def wake(self) -> None:
         self.request.app[WAKER].wake()
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Visit):
+    """A request by somebody with a key."""
+
+    principal: Principal
 
 
 def json_response(value: Any, status: int = 200) -> web.Response:

@@ -16,6 +16,7 @@ from app.core.errors import Conflict, InvalidInput, MethodNotAllowed, NotFound, 
 from app.core.ids import new_id
 from app.core.logs import logger
 from app.core.metrics import REQUEST_SECONDS, REQUESTS
+from app.web.call import HEADERS
 from app.web.problems import Unexpected, problem
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}", flags=re.ASCII)
@@ -31,7 +32,9 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
     request_id = given if _SANE_ID.fullmatch(given) else f"req_{new_id().hex}"
     clear_contextvars()
     bind_contextvars(request_id=request_id)
+    request[HEADERS] = {}
     response = await _answer(request, handler, request_id)
+    response.headers.update(request[HEADERS])
     response.headers["X-Request-Id"] = request_id
     _note(request, response.status, time.perf_counter() - began)
     return response

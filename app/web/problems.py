@@ -17,9 +17,11 @@ STATUSES: dict[type[errors.SlotwireError], int] = {
     errors.NotFound: 404,
     errors.MethodNotAllowed: 405,
     errors.Conflict: 409,
+    errors.LinkExpired: 410,
     errors.TooLarge: 413,
     errors.UnsupportedMediaType: 415,
     errors.IdempotencyKeyReused: 422,
+    errors.RateLimited: 429,
     errors.Unavailable: 503,
 }
 
@@ -54,6 +56,8 @@ def problem(error: errors.SlotwireError, *, request_id: str, path: str) -> web.R
         response.headers["WWW-Authenticate"] = 'Bearer realm="slotwire", error="insufficient_scope"'
     elif isinstance(error, errors.MethodNotAllowed):
         response.headers["Allow"] = ", ".join(error.allowed)
+    elif isinstance(error, errors.RateLimited):
+        response.headers["Retry-After"] = str(error.retry_after)
     elif isinstance(error, errors.Unavailable):
         response.headers["Retry-After"] = "1"
     return response

@@ -8,18 +8,42 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from aiohttp import hdrs, web
+from pydantic import BaseModel
 
 from app.core import db
 from app.core.errors import MethodNotAllowed, NotFound, SlotTaken, SlotUnavailable, SlotwireError, Unauthorized
 from app.domain.identity.keys import authenticate
 from app.web.body import read_body
-from app.web.call import KEYS, POOL, VAULT, Call
+from app.web.call import KEYS, POOL, SETTINGS, VAULT, Call, Visit
+from app.web.cors import allow, preflight
+from app.web.limits import Limit, Limiter, address_of
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
+PUBLIC = "public"
+"""In the place of a scope: nobody is asked for a key."""
 
-Handler = Callable[[Call], Awaitable[web.Response]]
+LIMITER = web.AppKey("limiter", Limiter)
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse]]
+PublicHandler = Callable[[Visit], Awaitable[web.StreamResponse]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a route does, reads and answers: for the OpenAPI document, and so for every caller. answer: the TypedDict of
+    its JSON, or None where there is no body. problems: codes that it answers besides those which follow from the rest
+    (credentials, scopes, ids in the path, bodies, limits). replays: it takes an Idempotency-Key."""
+
+    summary: str
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    answer: Any = None
+    status: int = 200
+    problems: tuple[str, ...] = ()
+    replays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,26 +56,51 @@ class Route:
     path: str
     handler: Handler
     scope: str
+    operation: Operation | None = None
     proves_key: bool = False
+    # who answers instead where the path's id is a token, which is its own credential: what it begins with
+    by_token: tuple[str, PublicHandler] | None = None
 
 
-def add_routes(app: web.Application, routes: Iterable[Route]) -> None:
-    """Bearer routes, and a 405 with `Allow` for every other method of their paths."""
-    by_path: dict[str, list[Route]] = {}
+@dataclass(frozen=True, slots=True)
+class PublicRoute:
+    """A route that nobody needs a key for. It is counted by address; JavaScript of every site may call it."""
+
+    method: str
+    path: str
+    handler: PublicHandler
+    operation: Operation | None = None
+
+    @property
+    def scope(self) -> str:
+        return PUBLIC
+
+
+Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def add_routes(app: web.Application, routes: Iterable[Route | PublicRoute]) -> None:
+    """Routes, a 405 with `Allow` for every other method of their paths, and the answer to a browser's preflight."""
+    by_path: dict[str, list[Route | PublicRoute]] = {}
     for route in routes:
         by_path.setdefault(route.path, []).append(route)
     for path, group in by_path.items():
         resource = app.router.add_resource(path)
         for route in group:
-            handler = _guarded(route)
+            handler = _guarded(route) if isinstance(route, Route) else _open(route)
             resource.add_route(route.method, handler)
             if route.method == hdrs.METH_GET:
                 resource.add_route(hdrs.METH_HEAD, handler)
-        resource.add_route(hdrs.METH_ANY, _refusing([route.method for route in resource]))
+        public = any(isinstance(route, PublicRoute) or route.by_token for route in group)
+        methods = [route.method for route in resource]
+        resource.add_route(hdrs.METH_ANY, _refusing(methods, public=public))
 
 
-def _guarded(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def answer(request: web.Request) -> web.Response:
+def _guarded(route: Route) -> Answering:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if route.by_token is not None and request.match_info["id"].startswith(route.by_token[0]):
+            return await _visit(request, route.by_token[1])
+        allow(request, public=False)
         key = _bearer(request)
         _check_path(request)
         raw = await read_body(request) if request.body_exists else b""
@@ -66,7 +115,9 @@ def _guarded(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
                 request.app[KEYS].remember(key, principal, now)
             try:
                 principal.require(route.scope)
-                response = await route.handler(Call(request, conn, principal, raw, now))
+                limit = request.app[SETTINGS].limit_key
+                await request.app[LIMITER].check(request, Limit("key", principal.key_id.hex, limit))
+                response = await route.handler(Call(request, conn, raw, now, principal))
             except SlotwireError as error:
                 # that a slot is gone was found out by a statement that proves the key
                 if known and not isinstance(error, SlotTaken | SlotUnavailable):
@@ -78,6 +129,26 @@ def _guarded(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
     return answer
 
 
+def _open(route: PublicRoute) -> Answering:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = await _visit(request, route.handler)
+        return _with_etag(request, response) if route.method == hdrs.METH_GET else response
+
+    return answer
+
+
+async def _visit(request: web.Request, handler: PublicHandler) -> web.StreamResponse:
+    """Without a credential: counted before anything is read, and before a connection is taken."""
+    allow(request, public=True)
+    settings = request.app[SETTINGS]
+    address = address_of(request, settings.trusted_proxies)
+    await request.app[LIMITER].check(request, Limit("address", address, settings.limit_public))
+    _check_path(request)
+    raw = await read_body(request) if request.body_exists else b""
+    async with db.acquire(request.app[POOL]) as conn:
+        return await handler(Visit(request, conn, raw, datetime.now(UTC)))
+
+
 def _check_path(request: web.Request) -> None:
     """Raises NotFound for what no id or code can be, and the database could not even be asked for."""
     for value in request.match_info.values():
@@ -85,8 +156,11 @@ def _check_path(request: web.Request) -> None:
             raise NotFound("There is nothing at this path.")
 
 
-def _refusing(allowed: list[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    async def refuse(request: web.Request) -> web.Response:
+def _refusing(allowed: list[str], *, public: bool) -> Answering:
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+            return preflight(request, sorted(allowed), public=public)
+        allow(request, public=public)
         raise MethodNotAllowed(f"{request.method} is not possible here.", allowed=allowed)
 
     return refuse
@@ -104,9 +178,9 @@ def etag_of(body: bytes) -> str:
     return f'W/"{hashlib.sha1(body, usedforsecurity=False).hexdigest()}"'
 
 
-def _with_etag(request: web.Request, response: web.Response) -> web.Response:
+def _with_etag(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     """A weak ETag over the body; 304 when the caller has it (RFC 9110, section 13.1.2)."""
-    body = response.body
+    body = response.body if isinstance(response, web.Response) else None
     if response.status != 200 or not isinstance(body, bytes):
         return response
     tag = response.headers.get(hdrs.ETAG) or etag_of(body)

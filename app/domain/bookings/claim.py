@@ -23,7 +23,7 @@ from app.domain.availability.caps import Period, periods_of
 from app.domain.availability.inputs import ROUND_ROBIN, Inputs
 from app.domain.bookings.events import Event
 from app.domain.bookings.models import Actor, Booking
-from app.domain.identity.models import Principal
+from app.domain.identity.models import Visitor
 
 SQL = sql.load("bookings")
 
@@ -54,7 +54,7 @@ class Claim:
     placement: Placement
     event: Event | None
     actor: Actor
-    principal: Principal
+    principal: Visitor
     keeps_host: bool
 
 
@@ -123,13 +123,13 @@ def _arguments(wanted: Claim) -> tuple[object, ...]:
     counters = counters_of(inputs, placement, epoch(booking.starts_at))
     return (
         *(booking.org_id, booking.id, [new_id() for _ in subjects], subjects, *held),
-        *(booking.code, booking.status.value, booking.event_type_id, hosts, wanted.principal.user_id),
+        *(booking.code, booking.status.value, booking.event_type_id, hosts, wanted.principal.known_user_id),
         *(booking.starts_at, booking.ends_at, booking.timezone, local_start(booking), *who, *extras),
         *(booking.requires_confirmation, rules.auto_complete, booking.ical_uid),
         *(booking.created_at, wanted.actor.by, wanted.actor.id),
         *((event.id, event.type, event.body) if event else (None, None, None)),
         *(rules.config_version, [host.schedule_id for host in placement.hosts]),
-        *([host.schedule_version for host in placement.hosts], wanted.principal.key_id),
+        *([host.schedule_version for host in placement.hosts], wanted.principal.caller.key_id),
         [unit.subject_no for unit in placement.units],
         [unit.schedule_id for unit in placement.units],
         [unit.schedule_version for unit in placement.units],

@@ -25,7 +25,7 @@ from app.domain.bookings.holds import end_holds_in_the_way
 from app.domain.bookings.lifecycle import Status
 from app.domain.bookings.models import Actor, BookedHost, Booking, Step, represent
 from app.domain.bookings.orders import Moved, NewBooking, Order, order_of
-from app.domain.identity.models import Principal
+from app.domain.identity.models import Visitor
 
 _SECOND = timedelta(seconds=1)
 # An edit between reading and claiming is rare; three in a row are somebody else's script.
@@ -42,7 +42,7 @@ class Created:
 
 
 async def create_booking(
-    conn: Connection, principal: Principal, wanted: NewBooking, actor: Actor, now: datetime
+    conn: Connection, principal: Visitor, wanted: NewBooking, actor: Actor, now: datetime
 ) -> Created:
     """Book one start. Raises SlotUnavailable (with up to three alternatives), SlotTaken, RoutingRejected, InvalidInput
     or NotFound; then nothing is written.
@@ -68,7 +68,7 @@ async def create_booking(
 
 
 async def move_booking(
-    conn: Connection, principal: Principal, moved: Moved, start: datetime, timezone: str, actor: Actor, now: datetime
+    conn: Connection, principal: Visitor, moved: Moved, start: datetime, timezone: str, actor: Actor, now: datetime
 ) -> Created:
     """Book another start in the place of a booking that was just ended in the same transaction. Writes no event.
 
@@ -89,7 +89,7 @@ async def move_booking(
     return await _create(conn, principal, Order(wanted, old.event_type_id, start, moved=moved), actor, now)
 
 
-async def _create(conn: Connection, principal: Principal, order: Order, actor: Actor, now: datetime) -> Created:
+async def _create(conn: Connection, principal: Visitor, order: Order, actor: Actor, now: datetime) -> Created:
     """Decide by fresh inputs and claim, until this caller wins or nothing is open any more."""
     until, lost = order.start + _SECOND, 0
     while True:
@@ -127,7 +127,7 @@ def _remember(handle: tuple[UUID, UUID | str], inputs: Inputs, now: datetime) ->
 
 async def _attempt(
     conn: Connection,
-    principal: Principal,
+    principal: Visitor,
     order: Order,
     decision: Decision,
     offer: Placement,
@@ -151,7 +151,7 @@ def _status(order: Order, inputs: Inputs) -> Status:
 
 
 def _booking(
-    principal: Principal, order: Order, decision: Decision, offer: Placement, actor: Actor, now: datetime
+    principal: Visitor, order: Order, decision: Decision, offer: Placement, actor: Actor, now: datetime
 ) -> Booking:
     wanted, inputs = order.wanted, decision.inputs
     rules, status, attendee = inputs.rules, _status(order, inputs), order.wanted.attendee

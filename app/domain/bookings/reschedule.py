@@ -17,7 +17,7 @@ from app.domain.bookings.lifecycle import MOVABLE, Status
 from app.domain.bookings.models import Actor, Booking, represent
 from app.domain.bookings.orders import Moved
 from app.domain.bookings.transitions import Ending, end_booking, locked_booking
-from app.domain.identity.models import Principal
+from app.domain.identity.models import Visitor
 
 SQL = sql.load("bookings")
 
@@ -27,7 +27,7 @@ _MOVED = "rescheduled"
 
 async def reschedule_booking(
     conn: Connection,
-    principal: Principal,
+    principal: Visitor,
     booking_id: UUID,
     start: datetime,
     timezone: str | None,

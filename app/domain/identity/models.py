@@ -20,20 +20,39 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
-class Principal:
-    """The identity behind a request. `secret` signs the organization's tokens; it never leaves the process."""
+class Visitor:
+    """Whoever comes by a public page or by a link: an organization, and nobody in it. `secret` signs the organization's
+    tokens; it never leaves the process."""
 
     org_id: UUID
     org_name: str
-    user_id: UUID
-    key_id: UUID
-    key_name: str
-    scopes: frozenset[str]
     secret: bytes
 
     @property
     def caller(self) -> Caller:
+        return Caller(self.org_id)
+
+    @property
+    def known_user_id(self) -> UUID | None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal(Visitor):
+    """The identity behind a key."""
+
+    user_id: UUID
+    key_id: UUID
+    key_name: str
+    scopes: frozenset[str]
+
+    @property
+    def caller(self) -> Caller:
         return Caller(self.org_id, self.key_id)
+
+    @property
+    def known_user_id(self) -> UUID | None:
+        return self.user_id
 
     def require(self, scope: str) -> None:
         """Raises InsufficientScope naming the scope that is missing."""
