@@ -22,6 +22,7 @@ class Kind(StrEnum):
     USER = "usr"
     TEAM = "team"
     EVENT_TYPE = "evt"
+    LINK = "lnk"
     BOOKING = "bkg"
     RESOURCE = "res"
     LOCATION = "loc"

@@ -4,8 +4,9 @@
 -- because a sync may have written some a moment ago. Nothing is claimed unless all that the decision was made by still
 -- holds: the key, the event type, the hosts and their hours, the units and theirs.
 --
--- Order of locks, here and wherever they are taken: event type (KEY SHARE, which the foreign key would take anyway; an
--- edit and a move take UPDATE), old booking, units (share), sitting, allocations by subject, counters, the turn of a host.
+-- Order of locks, here and wherever they are taken: link (see `lock_link`), event type (KEY SHARE, which the foreign key
+-- would take anyway; an edit and a move take UPDATE), old booking, units (share), sitting, allocations by subject, counters,
+-- the turn of a host.
 -- Each CTE reads the one before it, which makes them run in this order. A claim that fails halfway ends itself by an error
 -- (refuse_claim).
 with type as (
@@ -95,11 +96,12 @@ with type as (
         starts_at, ends_at, timezone, local_start, attendee_name, attendee_email, attendee_phone,
         guests, custom_fields, metadata, answers, notes, location,
         requires_confirmation, auto_complete, ical_uid, event_sequence, created_at, updated_at,
-        sitting_id, units, counters, service_id, routing_trace, hold_expires_at, rescheduled_from_id, ical_sequence
+        sitting_id, units, counters, service_id, routing_trace, hold_expires_at, rescheduled_from_id, ical_sequence,
+        event_link_id
     )
     select $1, $2, $7, $8, $9, ($10::uuid[])[1], $10, $11, $12, $13, $14, $15, $16, $17, $18,
            $19, $20, $21, $22, $23, $24, $25, $26, $27, case when $31::uuid is null then 0 else 1 end, $28, $28,
-           h.sitting_id, $42, case when h.sitting_id is null then $43::jsonb else '[]' end, $52, $53, $45, $54, $55
+           h.sitting_id, $42, case when h.sitting_id is null then $43::jsonb else '[]' end, $52, $53, $45, $54, $55, $57
     from held h
     where not h.is_first or (select count(*) from counted) = cardinality($46::uuid[])
     returning id
@@ -136,7 +138,7 @@ select case
     else refuse_claim('capped')
 end;
 
--- name: get_booking
+-- name: get_bookings
 select b.org_id, b.id, b.code, b.status, b.event_type_id, t.code as event_type_code, b.resource_id, b.assigned_to_id,
        b.starts_at, b.ends_at, b.timezone, b.attendee_name, b.attendee_email, b.attendee_phone, b.guests,
        b.custom_fields, b.metadata, b.answers, b.notes, b.location, b.requires_confirmation, b.cancelled_at,
@@ -150,7 +152,7 @@ select b.org_id, b.id, b.code, b.status, b.event_type_id, t.code as event_type_c
         from booking_history h where h.org_id = b.org_id and h.booking_id = b.id) as history
 from bookings b
 left join event_types t on t.org_id = b.org_id and t.id = b.event_type_id
-where b.org_id = $1 and b.id = $2;
+where b.org_id = $1 and b.id = any($2::uuid[]);
 
 -- name: lock_booking
 -- Taken before the booking is read, so that two actions at once see each other's outcome. NO KEY: history and events
@@ -250,6 +252,23 @@ with booking as (
 insert into outbox (org_id, topic, ref_id, due_at)
 select $1, 'event', id, $5 from event;
 
+-- name: change_attendee
+-- No step of the lifecycle, so no line of the history.
+with booking as (
+    update bookings
+    set attendee_name = $3, attendee_email = $4, attendee_phone = $5, timezone = $6, local_start = $7, token_version = $8,
+        attendee_bounced_at = case when lower(attendee_email) = lower($4) then attendee_bounced_at end,
+        event_sequence = $9, updated_at = $10
+    where org_id = $1 and id = $2
+    returning id, event_type_id
+), event as (
+    insert into events (org_id, id, type, booking_id, event_type_id, sequence, at, body)
+    select $1, $11, $12, id, event_type_id, $9, $10, $13 from booking
+    returning id
+)
+insert into outbox (org_id, topic, ref_id, due_at)
+select $1, 'event', id, $10 from event;
+
 -- name: finish_booking
 -- A hold becomes a booking: the attendee's data, the step, the event; what it holds has no end any more.
 with booking as (
@@ -308,3 +327,15 @@ order by id;
 -- name: list_ended_holds
 -- (queue) Holds that are over, of everybody.
 select org_id, id from bookings where status = 'DRAFT' and hold_expires_at <= $1 order by hold_expires_at limit $2;
+
+-- name: list_unanswered
+-- (queue) Requests whose time has come without an answer, of everybody.
+select org_id, id from bookings where status = 'PENDING_CONFIRMATION' and starts_at <= $1 order by starts_at limit $2;
+
+-- name: list_over
+-- (queue) Bookings that complete by themselves and are over, of everybody.
+select org_id, id
+from bookings
+where status in ('SCHEDULED', 'RESCHEDULED') and auto_complete and ends_at <= $1
+order by ends_at
+limit $2;

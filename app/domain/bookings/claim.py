@@ -56,6 +56,7 @@ class Claim:
     actor: Actor
     principal: Visitor
     keeps_host: bool
+    link_id: UUID | None = None
 
 
 async def claim(conn: Connection, wanted: Claim) -> Outcome:
@@ -139,7 +140,7 @@ def _arguments(wanted: Claim) -> tuple[object, ...]:
         [first for _, (_, first) in counters],
         *(rules.caps.day, rules.caps.week, rules.caps.month),
         *(booking.service_id, booking.routing_trace, booking.rescheduled_from_id, booking.ical_sequence),
-        rules.assignment == ROUND_ROBIN and not wanted.keeps_host,
+        *(rules.assignment == ROUND_ROBIN and not wanted.keeps_host, wanted.link_id),
     )
 
 

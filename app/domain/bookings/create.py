@@ -23,8 +23,9 @@ from app.domain.bookings.decide import Decision, decide, refusal, taken_by
 from app.domain.bookings.events import CREATED, event_of
 from app.domain.bookings.holds import end_holds_in_the_way
 from app.domain.bookings.lifecycle import Status
-from app.domain.bookings.models import Actor, BookedHost, Booking, Step, represent
+from app.domain.bookings.models import Actor, BookedHost, Booking, BookingShown, Step, represent
 from app.domain.bookings.orders import Moved, NewBooking, Order, order_of
+from app.domain.bookings.redeem import redeem
 from app.domain.identity.models import Visitor
 
 _SECOND = timedelta(seconds=1)
@@ -38,19 +39,19 @@ class Created:
     """A new booking, and its representation without tokens, which its event was made of."""
 
     booking: Booking
-    shown: dict[str, Any]
+    shown: BookingShown
 
 
 async def create_booking(
     conn: Connection, principal: Visitor, wanted: NewBooking, actor: Actor, now: datetime
 ) -> Created:
     """Book one start. Raises SlotUnavailable (with up to three alternatives), SlotTaken, RoutingRejected, InvalidInput
-    or NotFound; then nothing is written.
+    or NotFound; then nothing is written. Through a link, in a transaction of the caller's: raises LinkExpired too.
 
     The decision is made by remembered inputs where there are any, and counts only if the claim finds that they still
     hold; a refusal is never made by them.
     """
-    order = order_of(wanted, principal.secret)
+    order = await _order(conn, principal, wanted, now)
     remembered = _REMEMBERED.recall((principal.org_id, order.event_type), now)
     if remembered is not None:
         try:
@@ -87,6 +88,14 @@ async def move_booking(
         notes=old.notes,
     )
     return await _create(conn, principal, Order(wanted, old.event_type_id, start, moved=moved), actor, now)
+
+
+async def _order(conn: Connection, principal: Visitor, wanted: NewBooking, now: datetime) -> Order:
+    if wanted.link_code is None:
+        return order_of(wanted, principal.secret)
+    link = await redeem(conn, principal.org_id, wanted.link_code, wanted.event_type, now)
+    order = order_of(dataclasses.replace(wanted, event_type=link.event_type_id), principal.secret)
+    return dataclasses.replace(order, link_id=link.id)
 
 
 async def _create(conn: Connection, principal: Visitor, order: Order, actor: Actor, now: datetime) -> Created:
@@ -138,7 +147,7 @@ async def _attempt(
     shown = represent(booking)
     event = event_of(booking, CREATED, shown, now) if booking.event_sequence else None
     kept = order.moved is not None and order.moved.old.assigned_to_id == booking.assigned_to_id
-    outcome = await claim(conn, Claim(booking, decision.inputs, offer, event, actor, principal, kept))
+    outcome = await claim(conn, Claim(booking, decision.inputs, offer, event, actor, principal, kept, order.link_id))
     return Created(booking, shown) if outcome is Outcome.WON else outcome
 
 

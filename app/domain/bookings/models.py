@@ -6,10 +6,22 @@ API client never see two shapes of one thing.
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, cast
 from uuid import UUID
 
+from typing_extensions import TypedDict
+
 from app.core.ids import Kind, encode
+from app.core.shown import (
+    BookingRef,
+    EventTypeRef,
+    Mail,
+    ResourceRef,
+    Time,
+    UserRef,
+    Zone,
+    one_of,
+)
 from app.core.times import iso
 from app.domain.bookings.lifecycle import Status
 
@@ -98,11 +110,99 @@ class Tokens:
     reschedule: str
 
 
+StatusShown = Annotated[str, one_of(*(status.value for status in Status))]
+
+
+class BookedHostShown(TypedDict):
+    user_id: UserRef
+    name: str
+
+
+class AttendeeShown(TypedDict):
+    name: str
+    email: Mail
+    phone: str | None
+    timezone: Zone
+
+
+class GuestShown(TypedDict):
+    email: Mail
+    name: str | None
+
+
+class AnswerShown(TypedDict):
+    question_id: str
+    answer: Any
+
+
+class MeetingPlaceShown(TypedDict):
+    """Where they meet, as the event type said when it was booked."""
+
+    kind: Annotated[str, one_of("in_person", "phone", "link", "resource")]
+    value: str | None
+
+
+class UnitShown(TypedDict):
+    """One unit of a resource that the booking holds beside its hosts; units are counted from 1."""
+
+    resource_id: ResourceRef
+    name: str
+    unit: int
+
+
+class CancellationShown(TypedDict):
+    reason: str | None
+    by: str | None
+    at: Time
+
+
+StepShown = TypedDict(
+    "StepShown",
+    {"from": StatusShown, "to": StatusShown, "at": Time, "by": str, "reason": str | None},
+)
+
+
+class BookingShown(TypedDict):
+    """The tokens are null for whoever may only read."""
+
+    id: BookingRef
+    code: str
+    status: StatusShown
+    event_type_id: EventTypeRef | None
+    event_type: str | None
+    resource_id: ResourceRef | None
+    assigned_to_id: UserRef | None
+    hosts: list[BookedHostShown]
+    start_time: Time
+    end_time: Time
+    timezone: Zone
+    attendee: AttendeeShown | None
+    guests: list[GuestShown]
+    custom_fields: dict[str, Any]
+    answers: list[AnswerShown]
+    metadata: dict[str, Any]
+    notes: str | None
+    location: MeetingPlaceShown | None
+    service_id: str | None
+    resources: list[UnitShown]
+    routing_trace: dict[str, Any] | None
+    hold_expires_at: Time | None
+    cancel_token: str | None
+    reschedule_token: str | None
+    cancellation: CancellationShown | None
+    rescheduled_from_id: BookingRef | None
+    rescheduled_to_id: BookingRef | None
+    requires_confirmation: bool
+    created_at: Time
+    updated_at: Time
+    history: list[StepShown]
+
+
 def _id(kind: Kind, value: UUID | None) -> str | None:
     return None if value is None else encode(kind, value)
 
 
-def _attendee(attendee: Attendee | None) -> dict[str, Any] | None:
+def _attendee(attendee: Attendee | None) -> AttendeeShown | None:
     if attendee is None:
         return None
     return {
@@ -113,7 +213,7 @@ def _attendee(attendee: Attendee | None) -> dict[str, Any] | None:
     }
 
 
-def _cancellation(booking: Booking) -> dict[str, Any] | None:
+def _cancellation(booking: Booking) -> CancellationShown | None:
     if booking.cancelled_at is None:
         return None
     return {
@@ -123,12 +223,12 @@ def _cancellation(booking: Booking) -> dict[str, Any] | None:
     }
 
 
-def _unit(unit: dict[str, Any]) -> dict[str, Any]:
+def _unit(unit: dict[str, Any]) -> UnitShown:
     resource_id = encode(Kind.RESOURCE, UUID(unit["resource_id"]))
     return {"resource_id": resource_id, "name": unit["name"], "unit": unit["unit"]}
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: Step) -> StepShown:
     return {
         "from": step.from_status,
         "to": step.to_status,
@@ -138,14 +238,14 @@ def _step(step: Step) -> dict[str, Any]:
     }
 
 
-def with_tokens(shown: dict[str, Any], tokens: Tokens | None) -> dict[str, Any]:
+def with_tokens(shown: BookingShown, tokens: Tokens | None) -> BookingShown:
     """A representation with the links that change the booking, for whoever may have them."""
     if tokens is None:
         return shown
     return {**shown, "cancel_token": tokens.cancel, "reschedule_token": tokens.reschedule}
 
 
-def represent(booking: Booking) -> dict[str, Any]:
+def represent(booking: Booking) -> BookingShown:
     """The booking as `/v1` and webhooks show it. The tokens are null here: a receiver's log and a key that may only
     read must not be able to cancel; see `with_tokens`."""
     return {
@@ -161,16 +261,16 @@ def represent(booking: Booking) -> dict[str, Any]:
         "end_time": iso(booking.ends_at),
         "timezone": booking.timezone,
         "attendee": _attendee(booking.attendee),
-        "guests": booking.guests,
+        "guests": cast("list[GuestShown]", booking.guests),
         "custom_fields": booking.custom_fields,
-        "answers": booking.answers,
+        "answers": cast("list[AnswerShown]", booking.answers),
         "metadata": booking.metadata,
         "notes": booking.notes,
-        "location": booking.location,
+        "location": cast("MeetingPlaceShown | None", booking.location),
         "service_id": booking.service_id,
         "resources": [_unit(unit) for unit in booking.units],
         "routing_trace": booking.routing_trace,
-        "hold_expires_at": booking.hold_expires_at and iso(booking.hold_expires_at),
+        "hold_expires_at": iso(booking.hold_expires_at) if booking.hold_expires_at else None,
         "cancel_token": None,
         "reschedule_token": None,
         "cancellation": _cancellation(booking),

@@ -15,8 +15,8 @@ from app.domain.bookings.models import Attendee, Booking
 @dataclass(frozen=True, slots=True)
 class NewBooking:
     """`event_type` is an id or a code, `duration_minutes` one of its durations. Either a slot token says event type and
-    start, or they are given. hold_seconds: keep the slot as DRAFT for so long; then attendee and answers may come with
-    `finish_booking`."""
+    start, or they are given; a link says the event type too. hold_seconds: keep the slot as DRAFT for so long; then
+    attendee and answers may come with `finish_booking`."""
 
     event_type: UUID | str | None
     start: datetime | None
@@ -31,6 +31,7 @@ class NewBooking:
     notes: str | None = None
     slot_token: str | None = None
     hold_seconds: int | None = None
+    link_code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class Order:
     start: datetime
     token: SlotToken | None = None
     moved: Moved | None = None
+    link_id: UUID | None = None
 
 
 def order_of(wanted: NewBooking, secret: bytes) -> Order:
