@@ -16,8 +16,10 @@ from app.core import db
 from app.core.times import iso
 from app.domain.availability.inputs import ROUND_ROBIN
 from app.domain.identity.models import Principal
+from app.faces.v1.shapes.slots import SlotsQuery
 from app.faces.v1.slots import list_slots
 from app.web.call import HEADERS, Call
+from app.web.operation import Operation
 from bench.client import BenchError, ask, request
 from bench.dataset import Tenant, first_start, offer
 from bench.filling import Place, Span, book, mirror, places_of
@@ -39,6 +41,7 @@ _SECONDS = 2.0
 _WARM_UP_SECONDS = 1.0
 _REPEATS = 10
 _BELOW_MS = 30.0
+_OPERATION = Operation("List open slots", query=SlotsQuery)
 
 
 async def measure(stage: Stage) -> list[Line]:
@@ -113,6 +116,6 @@ async def _remembered(stage: Stage, principal: Principal) -> float:
     asked, now = make_mocked_request("GET", _path(first_start())), datetime.now(UTC)
     asked[HEADERS] = {}
     async with db.acquire(stage.pool) as conn:
-        answers = [await list_slots(Call(asked, conn, b"", now, principal)) for _ in range(_REPEATS + 1)]
+        answers = [await list_slots(Call(asked, conn, b"", now, _OPERATION, principal)) for _ in range(_REPEATS + 1)]
     first, *others = (answer.body for answer in answers)
     return 100 * sum(body is first for body in others) / len(others)

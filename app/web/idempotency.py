@@ -9,6 +9,7 @@ Source: seed 001, "Idempotency"; draft-ietf-httpapi-idempotency-key-header (the 
 import hashlib
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 import orjson
 from aiohttp import web
@@ -18,7 +19,7 @@ from app.core.db import Connection
 from app.core.errors import IdempotencyInProgress, IdempotencyKeyReused, InvalidInput
 from app.core.idempotency import Kept
 from app.web.body import parse_json
-from app.web.call import Call, raw_response
+from app.web.call import Call, Visit, raw_response
 from app.web.routing import IDEMPOTENCY_KEY
 
 _REPLAYED = "Idempotent-Replayed"
@@ -54,38 +55,69 @@ async def create(
     and commit around it would halve the rate of creates. With a key there is always a transaction.
     """
     key = idempotency_key(call.request)
+    return await _create(call, call.principal.org_id, key, make, status, one_statement=one_statement)
+
+
+async def create_publicly(
+    visit: Visit,
+    org_id: UUID,
+    make: Callable[[Connection], Awaitable[dict[str, Any]]],
+    *,
+    status: int = 201,
+    one_statement: bool = False,
+) -> web.Response:
+    """The same for a visitor. Their keys are kept under a name that no key can have, so that they neither meet nor find
+    out those of the organization itself."""
+    key = idempotency_key(visit.request)
+    kept_as = None if key is None else f"public {key}"
+    return await _create(visit, org_id, kept_as, make, status, one_statement=one_statement)
+
+
+async def _create(
+    visit: Visit,
+    org_id: UUID,
+    key: str | None,
+    make: Callable[[Connection], Awaitable[dict[str, Any]]],
+    status: int,
+    *,
+    one_statement: bool,
+) -> web.Response:
     if key is not None:
-        return await call.write(lambda conn: _create_once(conn, call, key, make, status))
+        return await visit.write(lambda conn: _create_once(conn, visit, org_id, key, make, status))
     if not one_statement:
-        return raw_response(orjson.dumps(await call.write(make)), status)
-    made = await make(call.conn)
-    call.wake()
+        return raw_response(orjson.dumps(await visit.write(make)), status)
+    made = await make(visit.conn)
+    visit.wake()
     return raw_response(orjson.dumps(made), status)
 
 
 async def _create_once(
-    conn: Connection, call: Call, key: str, make: Callable[[Connection], Awaitable[dict[str, Any]]], status: int
+    conn: Connection,
+    visit: Visit,
+    org_id: UUID,
+    key: str,
+    make: Callable[[Connection], Awaitable[dict[str, Any]]],
+    status: int,
 ) -> web.Response:
-    org_id = call.principal.org_id
-    fingerprint = _fingerprint(call)
+    fingerprint = _fingerprint(visit)
     if not await idempotency.try_hold(conn, org_id, key):
         raise IdempotencyInProgress("The first request with this Idempotency-Key is still running; retry in a second.")
-    kept = await idempotency.find(conn, org_id, key, call.now)
+    kept = await idempotency.find(conn, org_id, key, visit.now)
     if kept is not None:
         if kept.fingerprint != fingerprint:
             raise IdempotencyKeyReused(
                 "This Idempotency-Key was used for another request within 24 hours. Use a new key for a new request."
             )
-        replay = raw_response(_MARK + call.vault.unseal(kept.body_sealed)[1:], 200)
+        replay = raw_response(_MARK + visit.vault.unseal(kept.body_sealed)[1:], 200)
         replay.headers[_REPLAYED] = "true"
         return replay
     body = orjson.dumps(await make(conn))
-    await idempotency.keep(conn, org_id, key, Kept(fingerprint, call.vault.seal(body)), call.now)
+    await idempotency.keep(conn, org_id, key, Kept(fingerprint, visit.vault.seal(body)), visit.now)
     return raw_response(body, status)
 
 
-def _fingerprint(call: Call) -> bytes:
+def _fingerprint(visit: Visit) -> bytes:
     """The same request: same method, path and equal JSON, however it is spaced or ordered."""
-    parsed = parse_json(call.request, call.raw) if call.raw else None
+    parsed = parse_json(visit.request, visit.raw) if visit.raw else None
     canonical = orjson.dumps(parsed, option=orjson.OPT_SORT_KEYS)
-    return hashlib.sha256(f"{call.request.method} {call.request.path}\n".encode() + canonical).digest()
+    return hashlib.sha256(f"{visit.request.method} {visit.request.path}\n".encode() + canonical).digest()

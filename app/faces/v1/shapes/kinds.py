@@ -6,9 +6,7 @@ from pydantic import Field, StringConstraints
 
 from app.web.fields import Handle
 
-Minutes = Annotated[int, Field(ge=1, le=1440)]
 BufferMinutes = Annotated[int, Field(ge=0, le=1440)]
 Slug = Handle
 Reference = Annotated[str, StringConstraints(max_length=100)]
 Code = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
-QuestionId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
