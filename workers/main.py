@@ -23,7 +23,7 @@ from app.core import db, wake
 from app.core.logs import logger, set_up_logs
 from app.core.settings import ConfigurationError, Settings, load_settings
 from app.core.vault import Vault
-from workers.clock import clean_idempotency_keys, tend_holds
+from workers.clock import clean_idempotency_keys, tend_bookings
 from workers.deliveries import Deliveries
 
 _RETRY_SECONDS = 1.0
@@ -37,7 +37,7 @@ async def run_worker(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(each, deliveries.stop)
-        helpers = [asyncio.create_task(tend_holds(pool))]
+        helpers = [asyncio.create_task(tend_bookings(pool))]
         if settings.redis_url:
             helpers += [
                 asyncio.create_task(_persist("wakeups", lambda: _listen(settings, deliveries))),

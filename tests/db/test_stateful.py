@@ -27,9 +27,11 @@ from app.core.errors import Conflict
 from app.core.settings import Settings
 from app.core.times import from_epoch
 from app.core.vault import Vault
-from app.domain.bookings.holds import Finish, end_holds, finish_booking
+from app.domain.bookings.due import take_due_steps
+from app.domain.bookings.holds import Finish, finish_booking
 from app.domain.bookings.lifecycle import Action, Status
 from app.domain.bookings.models import Booking
+from app.domain.bookings.queries import get_booking
 from app.domain.bookings.reschedule import reschedule_booking
 from app.domain.bookings.transitions import change_status
 from tests.db.world import ACTOR, JANE, World, make_world
@@ -167,7 +169,12 @@ class Story(RuleBasedStateMachine):
 
     @rule()
     def let_the_worker_run(self) -> None:
-        self.run(end_holds(self.conn, 1000, self.now))
+        self.run(take_due_steps(self.conn, 1000, self.now))
+        for booking in list(self.bookings.values()):
+            after = self.run(get_booking(self.conn, booking.org_id, booking.id))
+            over = booking.ends_at <= self.now and booking.status in {Status.SCHEDULED, Status.RESCHEDULED}
+            assert (after.status is Status.COMPLETED) == (over or booking.status is Status.COMPLETED)
+            self.bookings[booking.id] = after
 
     @rule(which=WHICH, data=st.data())
     def try_starts(self, which: int, data: st.DataObject) -> None:

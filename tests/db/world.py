@@ -101,8 +101,14 @@ class World:
         assert {row["owner"]: row["count"] for row in held} == {
             row["sitting_id"] or row["id"]: row["subjects"] for row in bookings
         }
-        counted = Counter(tuple(each) for row in bookings if row["sitting_id"] is None for each in row["counters"])
-        counted.update(tuple(each) for row in sittings if row["taken"] for each in row["counters"])
+        # whoever came, or did not, has used the place
+        past = await self.conn.fetch(
+            "select sitting_id, counters from bookings where org_id = $1 and status in ('COMPLETED', 'NO_SHOW')", org_id
+        )
+        sat = {row["sitting_id"] for row in past}
+        alone = [row for row in (*bookings, *past) if not row["sitting_id"]]
+        counted = Counter(tuple(each) for row in alone for each in row["counters"])
+        counted.update(tuple(each) for row in sittings if row["taken"] or row["id"] in sat for each in row["counters"])
         rows = await self.conn.fetch(
             """
             select user_id::text, period, period_start::text, sum(taken)::int as taken from booking_counters

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from app.core import db
-from app.domain.bookings.holds import end_holds
+from app.domain.bookings.due import take_due_steps
 from tests.offers import ask, book, booked, iso, listed, offer, refused, refused_of, slots_of
 from tests.support import Api
 
@@ -106,16 +106,16 @@ async def test_the_worker_ends_holds(api: Api, conn: db.Connection, tenant: Any,
     made = await offer(api, seats=2)
     draft, other = await hold(api, made, soon), await hold(api, made, soon)
     await booked(api, made, soon + HOUR)
-    await end_holds(conn, 100, datetime.fromisoformat(draft["hold_expires_at"]) - HOUR)
+    await take_due_steps(conn, 100, datetime.fromisoformat(draft["hold_expires_at"]) - HOUR)
     assert (await api.get(f"/v1/bookings/{draft['id']}")).ok()["booking"]["status"] == "DRAFT"
     await run_out(conn, tenant)
     late = datetime.fromisoformat(draft["hold_expires_at"])
-    assert await end_holds(conn, 100, late) >= 2
+    assert await take_due_steps(conn, 100, late) >= 2
     for each in (draft, other):
         assert (await api.get(f"/v1/bookings/{each['id']}")).ok()["booking"]["status"] == "CANCELLED"
     held = "select count(*) from allocations where org_id = $1"
     assert await conn.fetchval(held, tenant.org_id) == 1
-    assert await end_holds(conn, 100, late) == 0
+    assert await take_due_steps(conn, 100, late) == 0
 
 
 async def test_a_held_seat_beside_a_firm_one(api: Api, conn: db.Connection, tenant: Any, soon: datetime) -> None:

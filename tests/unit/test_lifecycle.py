@@ -17,11 +17,12 @@ D, P, S, R, C, X, N = (
     Status.COMPLETED, Status.CANCELLED, Status.NO_SHOW,
 )  # fmt: skip
 DURING_IT = {
-    Action.CONFIRM: {D: None, P: S, S: S, R: S, C: None, X: None, N: None},
+    Action.CONFIRM: {D: None, P: None, S: S, R: S, C: None, X: None, N: None},
     Action.DECLINE: {D: None, P: X, S: None, R: None, C: None, X: X, N: None},
     Action.CANCEL: {D: X, P: X, S: X, R: X, C: None, X: X, N: None},
     Action.COMPLETE: {D: None, P: None, S: C, R: C, C: C, X: None, N: None},
     Action.NO_SHOW: {D: None, P: None, S: N, R: N, C: None, X: None, N: N},
+    Action.EXPIRE: {D: None, P: X, S: None, R: None, C: None, X: X, N: None},
 }
 
 
@@ -41,6 +42,17 @@ def test_completion_and_no_show_wait_for_the_start(action: Action) -> None:
     with pytest.raises(InvalidTransition):
         decide(S, action, starts_at=START, ends_at=END, now=START - timedelta(microseconds=1))
     assert decide(S, action, starts_at=START, ends_at=END, now=START) in {C, N}
+
+
+def test_a_request_is_answered_before_its_time_and_ends_unanswered_from_then_on() -> None:
+    before = START - timedelta(microseconds=1)
+    assert decide(P, Action.CONFIRM, starts_at=START, ends_at=END, now=before) is S
+    with pytest.raises(InvalidTransition):
+        decide(P, Action.CONFIRM, starts_at=START, ends_at=END, now=START)
+    with pytest.raises(InvalidTransition):
+        decide(P, Action.EXPIRE, starts_at=START, ends_at=END, now=before)
+    for late in (START, END, END + timedelta(days=9)):
+        assert decide(P, Action.EXPIRE, starts_at=START, ends_at=END, now=late) is X
 
 
 def test_cancelling_ends_with_the_booking_but_a_repeat_does_not() -> None:

@@ -12,11 +12,12 @@ import orjson
 
 from app.core.ids import Kind, encode, new_id
 from app.core.times import iso
-from app.domain.bookings.models import Booking
+from app.domain.bookings.models import Booking, BookingShown, represent
 
 API_VERSION = "2026-11-01"
 
 CREATED = "booking.created"
+UPDATED = "booking.updated"
 CONFIRMED = "booking.confirmed"
 DECLINED = "booking.declined"
 CANCELLED = "booking.cancelled"
@@ -35,7 +36,7 @@ class Event:
     body: str
 
 
-def event_of(booking: Booking, event_type: str, shown: dict[str, Any], now: datetime) -> Event:
+def event_of(booking: Booking, event_type: str, shown: BookingShown, now: datetime) -> Event:
     """The event that follows from the booking's present state; its sequence is the booking's `event_sequence`.
 
     shown: `represent(booking)`, which whoever asks has at hand or needs anyway.
@@ -43,7 +44,12 @@ def event_of(booking: Booking, event_type: str, shown: dict[str, Any], now: date
     return _event(booking, event_type, {"booking": shown}, now)
 
 
-def moved_event(booking: Booking, shown: dict[str, Any], previous: dict[str, Any], now: datetime) -> Event:
+def updated_event(booking: Booking, previous: dict[str, Any], now: datetime) -> Event:
+    """What was changed without a step of the lifecycle. previous: the members that are different now, as they were."""
+    return _event(booking, UPDATED, {"booking": represent(booking), "previous": previous}, now)
+
+
+def moved_event(booking: Booking, shown: BookingShown, previous: BookingShown, now: datetime) -> Event:
     """The one event of a reschedule: the new booking, and the one whose place it takes."""
     return _event(booking, RESCHEDULED, {"booking": shown, "previous": previous}, now)
 

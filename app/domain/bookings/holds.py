@@ -80,18 +80,10 @@ async def end_holds_in_the_way(conn: Connection, org_id: UUID, inputs: Inputs, s
     if inputs.expired:
         ended += [row["id"] for row in await conn.fetch(SQL.find_ended_holds, org_id, list(inputs.expired), now)]
     for booking_id in dict.fromkeys(ended):
-        await _end_hold(conn, org_id, booking_id, now)
+        await end_hold(conn, org_id, booking_id, now)
 
 
-async def end_holds(conn: Connection, limit: int, now: datetime) -> int:
-    """End up to `limit` holds that are over, of every organization; how many there were."""
-    rows = await conn.fetch(SQL.list_ended_holds, now, limit)
-    for row in rows:
-        await _end_hold(conn, row["org_id"], row["id"], now)
-    return len(rows)
-
-
-async def _end_hold(conn: Connection, org_id: UUID, booking_id: UUID, now: datetime) -> None:
+async def end_hold(conn: Connection, org_id: UUID, booking_id: UUID, now: datetime) -> None:
     """Nothing happens where somebody else has ended or finished it."""
     async with conn.transaction():
         held = await locked_booking(conn, org_id, booking_id)

@@ -1,5 +1,6 @@
 """Reading bookings. Rows become frozen dataclasses here, at the room's edge."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from app.core import sql
@@ -20,10 +21,17 @@ _PLAIN = (
 
 async def get_booking(conn: Connection, org_id: UUID, booking_id: UUID) -> Booking:
     """Raises NotFound, for another organization's booking too."""
-    row = await conn.fetchrow(SQL.get_booking, org_id, booking_id)
+    row = await conn.fetchrow(SQL.get_bookings, org_id, [booking_id])
     if row is None:
         raise NotFound("No such booking in this organization.")
     return _booking(row)
+
+
+async def get_bookings(conn: Connection, org_id: UUID, booking_ids: Sequence[UUID]) -> list[Booking]:
+    """In the order of the ids; what this organization lacks is left out."""
+    rows = await conn.fetch(SQL.get_bookings, org_id, booking_ids) if booking_ids else []
+    found = {row["id"]: _booking(row) for row in rows}
+    return [found[each] for each in booking_ids if each in found]
 
 
 def _booking(row: sql.Row) -> Booking:

@@ -25,6 +25,7 @@ _EVENTS = {
     Action.CANCEL: events.CANCELLED,
     Action.COMPLETE: events.COMPLETED,
     Action.NO_SHOW: events.NO_SHOW,
+    Action.EXPIRE: events.CANCELLED,
 }
 
 

@@ -1,0 +1,54 @@
+"""Changing who comes: the attendee's name, e-mail, phone and zone, and nothing else of a booking.
+
+The one rule: whoever had the old e-mail has no say any more. A changed e-mail ends the links that were sent to it, and
+the event that follows says that it changed, from which the new address gets its confirmation.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.errors import InvalidTransition
+from app.domain.bookings.claim import local_start
+from app.domain.bookings.events import updated_event
+from app.domain.bookings.lifecycle import MOVABLE
+from app.domain.bookings.models import Booking, represent
+from app.domain.bookings.transitions import locked_booking
+
+SQL = sql.load("bookings")
+
+
+async def change_attendee(
+    conn: Connection, org_id: UUID, booking_id: UUID, changes: Mapping[str, Any], now: datetime
+) -> Booking:
+    """Merge the changes (names of `Attendee`) into the booking's attendee; without a difference nothing is written.
+
+    Raises NotFound, and InvalidTransition for a booking that is ended or a hold. Source: seed 001, "Update attendee
+    details".
+    """
+    before = await locked_booking(conn, org_id, booking_id)
+    if before.status not in MOVABLE or before.attendee is None:
+        raise InvalidTransition(f"The attendee of a booking that is {before.status} cannot be changed.")
+    attendee = dataclasses.replace(before.attendee, **changes)
+    if attendee == before.attendee:
+        return before
+    moved_out = attendee.email.lower() != before.attendee.email.lower()
+    booking = dataclasses.replace(
+        before,
+        attendee=attendee,
+        timezone=attendee.timezone,
+        token_version=before.token_version + moved_out,
+        event_sequence=before.event_sequence + 1,
+        updated_at=now,
+    )
+    event = updated_event(booking, {"attendee": represent(before)["attendee"]}, now)
+    await conn.execute(
+        SQL.change_attendee,
+        *(org_id, booking_id, attendee.name, attendee.email, attendee.phone, attendee.timezone, local_start(booking)),
+        *(booking.token_version, booking.event_sequence, now, event.id, event.type, event.body),
+    )
+    return booking

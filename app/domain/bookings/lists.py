@@ -1,0 +1,109 @@
+"""Lists of bookings, and how many there are.
+
+The one rule: a list is in the order of starts, and then of ids, and neither of a booking ever changes, so a page goes
+on where the last one ended whatever was booked or cancelled meanwhile.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from uuid import UUID
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.errors import InvalidInput
+from app.domain.availability.windows import local_date
+from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.models import Booking
+from app.domain.bookings.queries import get_bookings
+
+SQL = sql.load("booking_lists")
+
+_DAY_SECONDS, _QUARTER_SECONDS = 86_400, 900
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """What a list is narrowed to; None: not by this. starts_from inclusive, starts_before not. resource_id: reserved by
+    itself, or held beside a host."""
+
+    statuses: Sequence[Status] | None = None
+    event_type_id: UUID | None = None
+    assigned_to_id: UUID | None = None
+    attendee_email: str | None = None
+    resource_id: UUID | None = None
+    starts_from: datetime | None = None
+    starts_before: datetime | None = None
+
+    def arguments(self) -> tuple[object, ...]:
+        statuses = None if self.statuses is None else [status.value for status in self.statuses]
+        return (
+            *(statuses, self.event_type_id, self.assigned_to_id, self.attendee_email, self.resource_id),
+            *(self.starts_from, self.starts_before),
+        )
+
+    def statement(self) -> str:
+        """The one that begins with the filter that leaves least."""
+        if self.attendee_email is not None:
+            return SQL.find_by_attendee
+        if self.assigned_to_id is not None:
+            return SQL.find_by_host
+        return SQL.find_by_start if self.event_type_id is None else SQL.find_by_event_type
+
+
+async def list_bookings(
+    conn: Connection, org_id: UUID, filters: Filters, *, after: UUID | None = None, limit: int, skip: int = 0
+) -> list[Booking]:
+    """Up to `limit` bookings, earliest start first, after the one that the cursor names. Raises InvalidInput for a
+    cursor that names none."""
+    if after is not None:
+        await _check_cursor(conn, org_id, after)
+    rows = await conn.fetch(filters.statement(), org_id, *filters.arguments(), after, limit, skip)
+    return await get_bookings(conn, org_id, [row["id"] for row in rows])
+
+
+async def count_bookings(conn: Connection, org_id: UUID, filters: Filters) -> int:
+    count: int = await conn.fetchval(SQL.count_bookings, org_id, *filters.arguments())
+    return count
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """Counts of bookings, the most frequent first and days in their order. by_host: a booking of several hosts counts
+    for each."""
+
+    by_status: dict[Status, int]
+    by_event_type: list[tuple[UUID, str, int]]
+    by_host: list[tuple[UUID, int]]
+    by_day: list[tuple[date, int]]
+
+    @property
+    def total(self) -> int:
+        return sum(self.by_status.values())
+
+
+async def count_by_kind(
+    conn: Connection, org_id: UUID, start: datetime | None, end: datetime | None, zone: str
+) -> Stats:
+    """Of the bookings that start in [start, end); zone: the IANA zone whose days they are counted by."""
+    # no zone is off by anything but quarters of an hour
+    seconds = _DAY_SECONDS if zone == "UTC" else _QUARTER_SECONDS
+    rows = await conn.fetch(SQL.count_by_kind, org_id, start, end, seconds)
+    of = {kind: [row for row in rows if row["kind"] == kind] for kind in ("status", "event_type", "host", "time")}
+    statuses = {row["name"]: row["count"] for row in of["status"]}
+    days: Counter[date] = Counter()
+    for row in of["time"]:
+        days[local_date(zone, row["since"])] += row["count"]
+    return Stats(
+        by_status={status: statuses.get(status.value, 0) for status in Status},
+        by_event_type=[(row["id"], row["code"], row["count"]) for row in of["event_type"]],
+        by_host=[(row["id"], row["count"]) for row in of["host"]],
+        by_day=sorted(days.items()),
+    )
+
+
+async def _check_cursor(conn: Connection, org_id: UUID, after: UUID) -> None:
+    """A place after nothing would be an empty page, which says that the list is over."""
+    if await conn.fetchval(SQL.find_cursor, org_id, after) is None:
+        raise InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
