@@ -12,8 +12,11 @@ from importlib import resources
 
 import asyncpg
 
+from app.core import sql
 from app.core.db import AWAY, Connection, refused
 from app.core.settings import ConfigurationError
+
+SQL = sql.load("events")
 
 _LOCK = 7_561_402_513
 _LOCK_POLL_SECONDS = 0.1
@@ -85,7 +88,9 @@ async def migrate(dsn: str) -> list[str]:
     try:
         await _lock(conn)
         await conn.execute(_LEDGER)
-        return [await _apply(conn, each) for each in check_ledger(await ledger(conn), migrations())]
+        applied = [await _apply(conn, each) for each in check_ledger(await ledger(conn), migrations())]
+        await conn.execute(SQL.reset_places)
+        return applied
     finally:
         await conn.close()
 

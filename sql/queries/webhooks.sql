@@ -13,6 +13,23 @@ where org_id = $1 and deleted_at is null and ($2::uuid is null or id > $2)
 order by id
 limit $3;
 
+-- name: lock_webhook
+select id from webhooks where org_id = $1 and id = $2 and deleted_at is null for no key update;
+
+-- name: update_webhook
+-- Whoever switches it on again has mended it: what was against it is forgotten.
+update webhooks
+set url = $3, events = $4, description = $5, active = $6, updated_at = $7,
+    failing_since = case when $6 and not active then null else failing_since end,
+    disabled_reason = case when $6 then null else disabled_reason end
+where org_id = $1 and id = $2;
+
+-- name: rotate_secret
+-- Until $5 deliveries are signed with both.
+update webhooks
+set old_secret_sealed = secret_sealed, old_secret_until = $5, secret_sealed = $3, updated_at = $4
+where org_id = $1 and id = $2;
+
 -- name: delete_webhook
 -- The row stays for the deliveries that point at it.
 with gone as (

@@ -1,35 +1,34 @@
-"""`/v1/webhooks`: subscribe, read, unsubscribe."""
+"""`/v1/webhooks`: subscribe, read, change, give a new secret, unsubscribe."""
 
 from typing import Any
 
 from aiohttp import web
 
 from app.core.db import Connection
-from app.core.errors import InvalidInput
 from app.core.ids import Kind
 from app.domain.webhooks import subscriptions
 from app.domain.webhooks.addresses import check_url
-from app.domain.webhooks.subscriptions import EVENTS
-from app.faces.v1.shapes.webhooks import WebhookIn, webhook_out
+from app.faces.v1.shapes.webhooks import NothingIn, WebhookIn, WebhookPatch, webhook_out
 from app.web import idempotency
 from app.web.call import Call, json_response
 from app.web.paging import list_page
 
 
-async def create(call: Call) -> web.Response:
-    """The only answer that shows the secret."""
-    given = call.body(WebhookIn)
+def _checked_url(call: Call, url: str) -> str:
     settings = call.settings
-    url = check_url(given.url, development=settings.development, allowed=settings.webhook_allow_networks)
-    for number, event in enumerate(given.events):
-        if event not in EVENTS:
-            raise InvalidInput.of(f"events.{number}", f"is not an event; there are {', '.join(EVENTS)}")
+    return str(check_url(url, development=settings.development, allowed=settings.webhook_allow_networks))
+
+
+async def create(call: Call) -> web.Response:
+    """The only answer that shows the secret, but for a rotation's."""
+    given = call.body(WebhookIn)
+    url = _checked_url(call, given.url)
 
     async def make(conn: Connection) -> dict[str, Any]:
         webhook, secret = await subscriptions.create_webhook(
             conn,
             call.principal.org_id,
-            url=str(url),
+            url=url,
             events=tuple(dict.fromkeys(given.events)),
             description=given.description,
             active=given.active,
@@ -48,6 +47,29 @@ async def read(call: Call) -> web.Response:
 
 async def list_all(call: Call) -> web.Response:
     return await list_page(call, Kind.WEBHOOK, "webhooks", subscriptions.list_webhooks, webhook_out)
+
+
+async def update(call: Call) -> web.Response:
+    given, webhook_id = call.body(WebhookPatch), call.path_id(Kind.WEBHOOK)
+    changes = given.changes()
+    if "url" in changes:
+        changes["url"] = _checked_url(call, changes["url"])
+    webhook = await call.write(
+        lambda conn: subscriptions.update_webhook(conn, call.principal.org_id, webhook_id, changes, call.now)
+    )
+    return json_response({"success": True, "webhook": webhook_out(webhook)})
+
+
+async def rotate_secret(call: Call) -> web.Response:
+    webhook_id = call.path_id(Kind.WEBHOOK)
+    call.optional_body(NothingIn)
+
+    async def make(conn: Connection) -> dict[str, Any]:
+        rotated = await subscriptions.rotate_secret(conn, call.principal.org_id, webhook_id, call.vault, call.now)
+        webhook, secret = rotated
+        return {"success": True, "webhook": {**webhook_out(webhook), "secret": secret}}
+
+    return await idempotency.create(call, make, status=200)
 
 
 async def delete(call: Call) -> web.Response:

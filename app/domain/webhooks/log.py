@@ -1,0 +1,60 @@
+"""The event log: what happened, for whoever was away and wants to catch up.
+
+The one rule: reading on from the last event seen misses nothing. Events are shown in the order of their commits, and
+only once nothing can come in before them any more; until then, which is some milliseconds as a rule, there are
+`unsettled` ones.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.errors import InvalidInput, NotFound
+
+SQL = sql.load("events")
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """body: the bytes that every receiver gets, as text."""
+
+    id: UUID
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """None: not by this. since: when it happened, inclusive."""
+
+    types: Sequence[str] | None = None
+    booking_id: UUID | None = None
+    since: datetime | None = None
+
+
+async def get_event(conn: Connection, org_id: UUID, event_id: UUID) -> LoggedEvent:
+    """Raises NotFound."""
+    row = await conn.fetchrow(SQL.get_event, org_id, event_id)
+    if row is None:
+        raise NotFound("No such event in this organization.")
+    return LoggedEvent(row["id"], row["body"])
+
+
+async def list_events(
+    conn: Connection, org_id: UUID, narrowing: Narrowing, after: UUID | None, limit: int
+) -> list[LoggedEvent]:
+    """Up to `limit` events, oldest first, after the one that the cursor names. Raises InvalidInput for a cursor that
+    names none."""
+    if after is not None and await conn.fetchval(SQL.find_place, org_id, after) is None:
+        raise InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
+    by = (narrowing.types, narrowing.booking_id, narrowing.since)
+    rows = await conn.fetch(SQL.list_events, org_id, *by, limit, after)
+    return [LoggedEvent(row["id"], row["body"]) for row in rows]
+
+
+async def has_unsettled(conn: Connection, org_id: UUID) -> bool:
+    """Whether the organization has events that are committed and not shown yet."""
+    found: bool = await conn.fetchval(SQL.find_unsettled, org_id)
+    return found

@@ -1,0 +1,92 @@
+"""What each event looks like, for trying a receiver: the shapes of the real ones, about nobody.
+
+The one rule: a sample is made by the code that makes the real event, so that it cannot differ from one. Its booking
+says `{"test": true}` in its metadata, and its sequence is 0, which no real event has.
+"""
+
+import dataclasses
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from app.core.errors import InvalidInput
+from app.core.ids import Kind, encode, new_code, new_id
+from app.domain.bookings import events
+from app.domain.bookings.events import Event, event_of, moved_event, updated_event
+from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.models import Attendee, BookedHost, Booking, Step, represent
+
+_AHEAD, _LONG = timedelta(days=7), timedelta(minutes=30)
+_STATUSES = {
+    events.CREATED: Status.SCHEDULED,
+    events.UPDATED: Status.SCHEDULED,
+    events.CONFIRMED: Status.SCHEDULED,
+    events.DECLINED: Status.CANCELLED,
+    events.CANCELLED: Status.CANCELLED,
+    events.RESCHEDULED: Status.RESCHEDULED,
+    events.COMPLETED: Status.COMPLETED,
+    events.NO_SHOW: Status.NO_SHOW,
+}
+SAMPLES = tuple(_STATUSES)
+_JANE = Attendee("Jane Smith", "jane@example.com", "+1-555-0123", "America/New_York")
+
+
+def sample_of(event_type: str, org_id: UUID, now: datetime) -> Event:
+    """Raises InvalidInput for an event that there is no sample of."""
+    status = _STATUSES.get(event_type)
+    if status is None:
+        raise InvalidInput.of("event", f"there are samples of {', '.join(SAMPLES)}")
+    booking = _booking(org_id, status, now)
+    if event_type == events.RESCHEDULED:
+        before = _booking(org_id, Status.CANCELLED, now)
+        before = dataclasses.replace(before, rescheduled_to_id=booking.id, cancellation_reason="rescheduled")
+        after = dataclasses.replace(booking, rescheduled_from_id=before.id)
+        return moved_event(after, represent(after), represent(before), now)
+    if event_type == events.UPDATED:
+        before = dataclasses.replace(booking, attendee=dataclasses.replace(_JANE, email="jane@old.example.com"))
+        return updated_event(booking, {"attendee": represent(before)["attendee"]}, now)
+    return event_of(booking, event_type, represent(booking), now)
+
+
+def _booking(org_id: UUID, status: Status, now: datetime) -> Booking:
+    booking_id, user_id = new_id(), new_id()
+    start = now.replace(minute=0, second=0, microsecond=0) + _AHEAD
+    cancelled = status is Status.CANCELLED
+    return Booking(
+        org_id=org_id,
+        id=booking_id,
+        code=new_code(),
+        status=status,
+        event_type_id=new_id(),
+        event_type_code="sample",
+        resource_id=None,
+        assigned_to_id=user_id,
+        hosts=(BookedHost(user_id, "Sample Host"),),
+        starts_at=start,
+        ends_at=start + _LONG,
+        timezone="America/New_York",
+        attendee=_JANE,
+        guests=[],
+        custom_fields={"company": "Acme Corp"},
+        metadata={"test": True},
+        answers=[],
+        notes=None,
+        location=None,
+        service_id=None,
+        units=[],
+        routing_trace=None,
+        hold_expires_at=None,
+        requires_confirmation=False,
+        auto_complete=True,
+        ical_uid=f"{encode(Kind.BOOKING, booking_id)}@slotwire",
+        ical_sequence=0,
+        cancelled_at=now if cancelled else None,
+        cancelled_by="attendee" if cancelled else None,
+        cancellation_reason="This is a sample" if cancelled else None,
+        rescheduled_from_id=None,
+        rescheduled_to_id=None,
+        token_version=0,
+        event_sequence=0,
+        created_at=now,
+        updated_at=now,
+        history=(Step(Status.DRAFT, status, now, "api", None),),
+    )
