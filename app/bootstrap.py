@@ -35,6 +35,8 @@ class Wanted:
     timezone: str = "UTC"
     scopes: tuple[str, ...] = ()
     new_key: bool = False
+    # of the key, in the place of everybody's
+    limit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,7 @@ class Bootstrapped:
 
 async def bootstrap(conn: Connection, wanted: Wanted, vault: Vault, now: datetime) -> Bootstrapped:
     """Make what is missing. Raises InvalidInput for an unknown scope or zone, Conflict for a taken username."""
-    scopes = wanted.scopes or SCOPES
-    for scope in scopes:
+    for scope in wanted.scopes:
         if scope not in SCOPES:
             raise InvalidInput.of("scopes", f"'{scope}' is not a scope; there are {', '.join(SCOPES)}")
     if not is_zone(wanted.timezone):
@@ -64,7 +65,7 @@ async def bootstrap(conn: Connection, wanted: Wanted, vault: Vault, now: datetim
     found = await find_user_by_email(conn, wanted.email)
     if found is not None:
         org_id, user = found
-        key = await _key(conn, org_id, user.id, scopes, now) if wanted.new_key else None
+        key = await _key(conn, org_id, user.id, wanted, now) if wanted.new_key else None
         return Bootstrapped(org_id, user.id, user.username, key)
     username = wanted.username or username_from_email(wanted.email)
     owner = NewOwner(
@@ -77,9 +78,10 @@ async def bootstrap(conn: Connection, wanted: Wanted, vault: Vault, now: datetim
     )
     org_id, user_id = await create_organization(conn, owner, vault, now)
     await create_default_schedule(conn, org_id, user_id, wanted.timezone, now)
-    return Bootstrapped(org_id, user_id, username, await _key(conn, org_id, user_id, scopes, now))
+    return Bootstrapped(org_id, user_id, username, await _key(conn, org_id, user_id, wanted, now))
 
 
-async def _key(conn: Connection, org_id: UUID, user_id: UUID, scopes: tuple[str, ...], now: datetime) -> str:
-    _, key = await create_key(conn, org_id, user_id, name="bootstrap", scopes=scopes, now=now)
+async def _key(conn: Connection, org_id: UUID, user_id: UUID, wanted: Wanted, now: datetime) -> str:
+    scopes = wanted.scopes or SCOPES
+    _, key = await create_key(conn, org_id, user_id, name="bootstrap", scopes=scopes, limit=wanted.limit, now=now)
     return key

@@ -27,6 +27,8 @@ from app.domain.identity.organizations import find_user_by_email
 
 _EMAIL = "demo@example.com"
 _CODE = "intro"
+# whoever tries it out with `slotwire torture` is welcome to
+_LIMIT = "60000/m"
 _LOOK_AHEAD = timedelta(days=7)
 
 
@@ -74,7 +76,7 @@ async def _ensure(conn: Connection, settings: Settings, known: _Credentials | No
     """The file and the database may have lost each other (a deleted directory, another database): then a new key is
     made for the same organization, and a new organization for the same file."""
     password = known.password if known else secrets.token_urlsafe(12)
-    wanted = Wanted("Demo", _EMAIL, password, username="demo", timezone="UTC", new_key=known is None)
+    wanted = Wanted("Demo", _EMAIL, password, username="demo", new_key=known is None, limit=_LIMIT)
     made = await bootstrap(conn, wanted, Vault(settings.secret_keys), now)
     if made.api_key is None and known is not None:
         return known

@@ -207,7 +207,9 @@ async def _play(arena: Arena, chosen: Sequence[Scenario], run: str, clients: int
         _say(tally.line)
         failed += bool(tally.faults)
         if tally.of(429):
-            _complain("429 is this key's rate limit: raise it on the server, or send fewer with --clients")
+            _complain(
+                "429 is this key's rate limit: raise SLOTWIRE_LIMIT_KEY on the server, or send fewer with --clients"
+            )
     return failed
 
 

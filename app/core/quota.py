@@ -1,5 +1,6 @@
 """How much is allowed in how long: `600/m`, as an operator writes it."""
 
+import functools
 import re
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ class Quota:
     seconds: int
 
 
+@functools.cache
 def parse_quota(text: str) -> Quota | None:
     """None for `off`. Raises ValueError for anything but a number per s, m, h or d."""
     if text.strip().lower() == "off":

@@ -24,7 +24,7 @@ from app.web.call import HEADERS
 
 _PORTIONS = 100
 _MOST_WINDOWS = 50_000
-_PATIENCE_SECONDS = 0.05
+_PATIENCE_SECONDS = 0.25
 _PAUSE_SECONDS = 1.0
 
 # Takes up to ARGV[1] of what a window of ARGV[3] ms has left of ARGV[2]: [granted, taken in all, ms left].
@@ -64,6 +64,7 @@ class Limiter:
         self._redis = redis
         self._script = redis.register_script(_TAKE) if redis is not None else None
         self._windows: dict[tuple[str, str], _Window] = {}
+        self._asking: dict[tuple[str, str], asyncio.Lock] = {}
         self._silent_until = 0.0
 
     async def check(self, request: web.Request, *limits: Limit) -> None:
@@ -74,7 +75,7 @@ class Limiter:
         told: list[tuple[str, Quota, int, int]] = []
         refused: RateLimited | None = None
         for limit, quota in counted:
-            window = self._of_memory(limit, time.monotonic()) or await self._open(limit, quota)
+            window = self._of_memory(limit, quota) or await self._ask(limit, quota)
             allowed = window.ours > 0
             window.ours -= allowed
             reset = max(1, math.ceil(window.ends_at - time.monotonic()))
@@ -90,14 +91,27 @@ class Limiter:
         if refused is not None:
             raise refused
 
-    def _of_memory(self, limit: Limit, at: float) -> _Window | None:
+    def _of_memory(self, limit: Limit, quota: Quota) -> _Window | None:
         """The window as far as this process knows it; None where others have to be asked."""
         window = self._windows.get((limit.policy, limit.who))
-        if window is None or window.ends_at <= at or (window.ours <= 0 and window.taken < _count(limit)):
+        if window is None or window.ends_at <= time.monotonic() or (window.ours <= 0 and window.taken < quota.count):
             return None
         return window
 
-    async def _open(self, limit: Limit, quota: Quota) -> _Window:
+    async def _ask(self, limit: Limit, quota: Quota) -> _Window:
+        """One at a time for each count: whoever comes meanwhile finds what the first one brought."""
+        key = (limit.policy, limit.who)
+        lock = self._asking.setdefault(key, asyncio.Lock())
+        try:
+            async with lock:
+                while (window := self._of_memory(limit, quota)) is None:
+                    await self._open(limit, quota)
+                return window
+        finally:
+            if not lock.locked():
+                self._asking.pop(key, None)
+
+    async def _open(self, limit: Limit, quota: Quota) -> None:
         """Take the next portion: of everybody's count, or all of it where nobody else can be asked."""
         at = time.monotonic()
         taken = await self._take(limit, quota) if at >= self._silent_until else None
@@ -110,14 +124,13 @@ class Limiter:
             window = known
         else:
             granted, total, left_ms = taken
-            # another request of the same window may have been waiting for its own portion
+            # what is left of another portion, if two were asked for after all
             known = self._windows.get((limit.policy, limit.who))
-            ours = granted + (known.ours if known is not None and known.ends_at > at else 0)
-            window = _Window(at + max(left_ms, 1) / 1000, ours, total)
+            kept = known.ours if known is not None and known.ends_at > at else 0
+            window = _Window(at + max(left_ms, 1) / 1000, granted + kept, total)
         if len(self._windows) >= _MOST_WINDOWS:
             self._forget(at)
         self._windows[limit.policy, limit.who] = window
-        return window
 
     async def _take(self, limit: Limit, quota: Quota) -> tuple[int, int, int] | None:
         if self._script is None:
@@ -137,10 +150,6 @@ class Limiter:
         self._windows = {key: window for key, window in self._windows.items() if window.ends_at > at}
         if len(self._windows) >= _MOST_WINDOWS:
             self._windows.clear()
-
-
-def _count(limit: Limit) -> int:
-    return limit.quota.count if limit.quota else 0
 
 
 def _tell(headers: dict[str, str] | None, told: Iterable[tuple[str, Quota, int, int]]) -> None:

@@ -1,6 +1,6 @@
 -- name: find_key
 -- The door: the only look-up before the tenant is known.
-select k.org_id, k.id, k.name, k.user_id, k.scopes, o.name as org_name, o.secret_sealed,
+select k.org_id, k.id, k.name, k.user_id, k.scopes, k.limits ->> 'requests' as requests, o.name as org_name, o.secret_sealed,
        coalesce(k.last_used_at < $2::timestamptz - interval '1 minute', true) as stale
 from api_keys k
 join organizations o on o.id = k.org_id
@@ -8,8 +8,8 @@ join users u on u.org_id = k.org_id and u.id = k.user_id and u.disabled_at is nu
 where k.key_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2);
 
 -- name: insert_key
-insert into api_keys (org_id, id, user_id, name, key_hash, key_start, scopes, created_by, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $3, $8);
+insert into api_keys (org_id, id, user_id, name, key_hash, key_start, scopes, limits, created_by, created_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $3, $9);
 
 -- name: touch_key
 update api_keys set last_used_at = $3

@@ -44,17 +44,38 @@ async def create_event_type(conn: Connection, org_id: UUID, fields: EventTypeFie
 
     Raises Conflict for a taken code or slug, InvalidInput for a host or schedule that this organization lacks.
     """
+    return await _create(conn, org_id, fields, None, now)
+
+
+async def _create(
+    conn: Connection, org_id: UUID, fields: EventTypeFields, copy_of: EventType | None, now: datetime
+) -> EventType:
+    """copy_of: whose hosts may stay though they have left, and whose slug the new one is like."""
     event_type_id = new_id()
-    await _check_references(conn, org_id, fields)
+    await _check_references(conn, org_id, fields, copy_of.hosts if copy_of else ())
     if fields.slug:
         try:
             await _insert(conn, org_id, event_type_id, fields, now)
         except asyncpg.UniqueViolationError as error:
             raise _taken(error, fields) from None
     else:
-        await _insert_with_free_slug(conn, org_id, event_type_id, fields, now)
+        await _insert_with_free_slug(
+            conn, org_id, event_type_id, fields, copy_of.slug if copy_of else fields.title, now
+        )
     await _set_hosts(conn, org_id, event_type_id, fields.hosts)
     return await get_event_type(conn, org_id, event_type_id)
+
+
+async def duplicate_event_type(
+    conn: Connection, org_id: UUID, handle: UUID | str, changes: Mapping[str, Any], now: datetime
+) -> EventType:
+    """A copy with a code and a slug of its own. changes: names of EventTypeFields; without `active`, nobody can book
+    the copy yet. Raises NotFound, and Conflict for a taken code or slug.
+    """
+    before = await get_event_type(conn, org_id, handle)
+    fields = {name: getattr(before, name) for name in EventTypeFields.__dataclass_fields__}
+    fields |= {"code": new_code(), "slug": "", "active": False, **changes}
+    return await _create(conn, org_id, EventTypeFields(**fields), before, now)
 
 
 async def get_event_type(conn: Connection, org_id: UUID, handle: UUID | str) -> EventType:
@@ -109,11 +130,11 @@ async def _insert(conn: Connection, org_id: UUID, event_type_id: UUID, fields: E
 
 
 async def _insert_with_free_slug(
-    conn: Connection, org_id: UUID, event_type_id: UUID, fields: EventTypeFields, now: datetime
+    conn: Connection, org_id: UUID, event_type_id: UUID, fields: EventTypeFields, like: str, now: datetime
 ) -> None:
     """Nobody asked for this slug, so nobody is told that it is taken: whoever is slower takes the next one."""
     for _ in range(_SLUG_TRIES):
-        slug = await _free_slug(conn, org_id, fields.owner_user_id or fields.owner_team_id, fields.title)
+        slug = await _free_slug(conn, org_id, fields.owner_user_id or fields.owner_team_id, like)
         named = dataclasses.replace(fields, slug=slug)
         try:
             async with conn.transaction():
@@ -124,9 +145,9 @@ async def _insert_with_free_slug(
     raise Conflict("Too many event types of this title are being made at once; try again, or name a slug.")
 
 
-async def _free_slug(conn: Connection, org_id: UUID, owner: UUID | None, title: str) -> str:
+async def _free_slug(conn: Connection, org_id: UUID, owner: UUID | None, like: str) -> str:
     """`Intro call` becomes `intro-call`, or `intro-call-2` where that is taken."""
-    wanted = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")[:50].strip("-") or "meeting"
+    wanted = re.sub(r"[^a-z0-9]+", "-", like.lower()).strip("-")[:50].strip("-") or "meeting"
     taken = {row["slug"] for row in await conn.fetch(SQL.list_slugs, org_id, owner)}
     candidates = itertools.chain([wanted], (f"{wanted}-{number}" for number in itertools.count(2)))
     return next(slug for slug in candidates if slug not in taken)

@@ -66,13 +66,24 @@ async def authenticate(conn: Connection, key: str, vault: Vault, now: datetime) 
         key_name=row["name"],
         scopes=frozenset(row["scopes"]),
         secret=vault.unseal_cached(row["secret_sealed"]),
+        own_limit=row["requests"],
     )
 
 
 async def create_key(
-    conn: Connection, org_id: UUID, user_id: UUID, *, name: str, scopes: tuple[str, ...], now: datetime
+    conn: Connection,
+    org_id: UUID,
+    user_id: UUID,
+    *,
+    name: str,
+    scopes: tuple[str, ...],
+    limit: str | None = None,
+    now: datetime,
 ) -> tuple[UUID, str]:
-    """Make a key; return its id and, for the only time, the key itself."""
+    """Make a key; return its id and, for the only time, the key itself. limit: a number of requests of its own, such as
+    `600/m`."""
     key_id, key = new_id(), mint_key()
-    await conn.execute(SQL.insert_key, org_id, key_id, user_id, name, digest(key), key[:_SHOWN], list(scopes), now)
+    limits = {"requests": limit} if limit else {}
+    values = (name, digest(key), key[:_SHOWN], list(scopes), limits, now)
+    await conn.execute(SQL.insert_key, org_id, key_id, user_id, *values)
     return key_id, key

@@ -39,12 +39,14 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Principal(Visitor):
-    """The identity behind a key."""
+    """The identity behind a key. own_limit: a number of requests of its own, such as `600/m`, in the place of
+    everybody's."""
 
     user_id: UUID
     key_id: UUID
     key_name: str
     scopes: frozenset[str]
+    own_limit: str | None = None
 
     @property
     def caller(self) -> Caller:

@@ -3,22 +3,23 @@
 The one rule: a scope grants nothing but itself, except `mcp`, which covers three others (seed 004).
 """
 
-SCOPES = (
-    "slots:read",
-    "bookings:read",
-    "bookings:write",
-    "event_types:read",
-    "event_types:write",
-    "resources:read",
-    "resources:write",
-    "webhooks:read",
-    "webhooks:write",
-    "users:read",
-    "users:write",
-    "calendars:read",
-    "calendars:write",
-    "mcp",
-)
+GRANTS = {
+    "slots:read": "See open slots and availability.",
+    "bookings:read": "List and read bookings, and count them.",
+    "bookings:write": "Make, change, move, decide and cancel bookings.",
+    "event_types:read": "See event types, schedules and booking links.",
+    "event_types:write": "Make, change and remove event types, schedules and booking links.",
+    "resources:read": "See locations and resources, and which are free.",
+    "resources:write": "Make, change and archive locations and resources.",
+    "webhooks:read": "See webhooks, their deliveries and the event log.",
+    "webhooks:write": "Make, change, test and remove webhooks; deliver again.",
+    "users:read": "See people and teams.",
+    "users:write": "Add, change and remove people and teams.",
+    "calendars:read": "See connected calendars.",
+    "calendars:write": "Connect, change and disconnect calendars.",
+    "mcp": "Use the MCP server; covers slots:read, bookings:read and bookings:write everywhere.",
+}
+SCOPES = tuple(GRANTS)
 
 _COVERED_BY_MCP = frozenset({"slots:read", "bookings:read", "bookings:write"})
 
