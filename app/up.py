@@ -206,7 +206,8 @@ class Up:
 
     def _introduce(self) -> None:
         """Say how to get in; with a demo organization, so that there is something to book."""
-        lines = ["", f"Slotwire is up: {self.settings.base_url}", ""]
+        base = self.settings.base_url
+        lines = ["", f"Slotwire is up: {base}", f"  the API  {base}/docs", ""]
         if self.demo:
             from app.demo import prepare_demo  # noqa: PLC0415 -- nobody else needs it
 
