@@ -3,16 +3,15 @@ insert into event_links (org_id, id, event_type_id, code_hash, code_sealed, max_
 values ($1, $2, $3, $4, $5, $6, $7, $8);
 
 -- name: list_links
--- A use is a booking that came through the link, whatever became of it: one that was moved stays the use that it was, the
--- new one does not name the link, and only a hold that ran out was none.
+-- A use is a booking that came through the link, whatever became of it, from the moment that it was told of: one that was
+-- moved stays the use that it was, the new one does not name the link. A hold is a use as long as it keeps its slot.
 select l.id, l.event_type_id, t.code as event_type_code, l.code_sealed, l.max_uses, l.expires_at, l.revoked_at, l.created_at,
        (select count(*) from bookings b
         where b.org_id = l.org_id and b.event_link_id = l.id
-          and not (b.status = 'CANCELLED' and b.cancellation_reason = 'hold_expired')
-          and not (b.status = 'DRAFT' and b.hold_expires_at <= $5)) as uses
+          and (b.event_sequence > 0 or (b.status = 'DRAFT' and b.hold_expires_at > $5))) as uses
 from event_links l
 join event_types t on t.org_id = l.org_id and t.id = l.event_type_id
-where l.org_id = $1 and l.event_type_id = $2 and ($3::uuid is null or l.id > $3)
+where l.org_id = $1 and l.event_type_id = $2 and l.id > coalesce($3::uuid, '00000000-0000-0000-0000-000000000000')
 order by l.id
 limit $4;
 
@@ -22,8 +21,7 @@ select l.org_id, l.id, l.event_type_id, t.code as event_type_code, l.max_uses, l
        t.active and t.archived_at is null as active, o.name as org_name, o.secret_sealed,
        (select count(*) from bookings b
         where b.org_id = l.org_id and b.event_link_id = l.id
-          and not (b.status = 'CANCELLED' and b.cancellation_reason = 'hold_expired')
-          and not (b.status = 'DRAFT' and b.hold_expires_at <= $2)) as uses
+          and (b.event_sequence > 0 or (b.status = 'DRAFT' and b.hold_expires_at > $2))) as uses
 from event_links l
 join event_types t on t.org_id = l.org_id and t.id = l.event_type_id
 join organizations o on o.id = l.org_id
@@ -31,7 +29,9 @@ where l.code_hash = $1;
 
 -- name: lock_link
 -- Before every other lock of a create (event type, old booking, and on): whoever else books through the link waits here, and
--- then counts again, in a statement of its own that sees what this one committed. NO KEY: bookings point at links.
+-- then counts again, in a statement of its own that sees what this one committed. NO KEY: bookings point at links. Holds of the link that are over are
+-- ended under it, which locks them before the event type: a move of one of them at that moment is the deadlock that `db.run`
+-- tries once more, and nobody moves a hold.
 select id from event_links where org_id = $1 and code_hash = $2 for no key update;
 
 -- name: list_ended_holds_of_link

@@ -294,3 +294,20 @@ async def test_one_use_within_one_process(api: Api, anybody: Anybody, soon: date
     starts = [soon + timedelta(minutes=5) * n for n in range(20)]
     answers = await asyncio.gather(*(anybody.post(page, visit_body(start)) for start in starts))
     assert sorted(answer.status for answer in answers) == [201] + [410] * 19
+
+
+@pytest.mark.parametrize("reason", [None, "ill", "hold_expired"])
+async def test_a_single_use_stays_used_whyever_its_booking_is_cancelled(
+    api: Api, soon: datetime, reason: str | None
+) -> None:
+    """Whoever cancels says why, or not, in words of their own: no word of theirs gives them the link again."""
+    anybody, event_type = Anybody(api.client), await offer(api)
+    link = (await api.post(f"/v1/event-types/{event_type['code']}/links")).ok(201)["link"]
+    wanted = visit_body(soon)
+    booking = (await anybody.post(f"/v1/book/link/{link['link_code']}", wanted)).ok(201)
+    given = None if reason is None else {"reason": reason}
+    (await anybody.post(f"/v1/cancel/{booking['cancel_token']}/confirm", given)).ok()
+    shown = (await api.get(f"/v1/event-types/{event_type['code']}/links")).ok()["links"]
+    assert [each["uses"] for each in shown] == [1]
+    again = await anybody.post(f"/v1/book/link/{link['link_code']}", wanted)
+    assert again.ok(410)["code"] == "link_expired"
