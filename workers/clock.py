@@ -1,16 +1,19 @@
 """What is due by the clock alone.
 
 The one rule: every job is safe to run twice and on any number of workers, and does a bounded amount of work at a time.
-What can wait for Redis is a cron of arq's; bookings, whose ends were promised to somebody, are tended without it.
+What can wait for Redis is a cron of arq's, where there is one; bookings, whose ends were promised to somebody, are
+tended without it.
 """
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 
 from app.core import db, idempotency
+from app.core.db import Connection
 from app.core.errors import Unavailable
 from app.core.logs import logger
 from app.domain.bookings.due import take_due_steps
@@ -18,26 +21,47 @@ from app.domain.bookings.due import take_due_steps
 _log = logger("clock")
 _BATCH = 1000
 _TEND_SECONDS = 2.0
+_CLEAN_SECONDS = 1800.0
 
 
 async def tend_bookings(pool: asyncpg.Pool) -> None:
     """Take every step that is due, for ever: holds end, unanswered requests too, meetings complete."""
-    while True:
-        try:
-            async with db.acquire(pool) as conn:
-                while await take_due_steps(conn, _BATCH, datetime.now(UTC)) == _BATCH:
-                    pass
-        except (*db.AWAY, Unavailable, asyncpg.PostgresError) as error:
-            _log.warning("bookings_untended", error=type(error).__name__)
-        await asyncio.sleep(_TEND_SECONDS)
+    await _for_ever(pool, "bookings_untended", _TEND_SECONDS, _take_due_steps)
+
+
+async def keep_clean(pool: asyncpg.Pool) -> None:
+    """Delete what is kept no longer, for ever: where there is no Redis, and so no cron."""
+    await _for_ever(pool, "keys_uncleaned", _CLEAN_SECONDS, _clean)
 
 
 async def clean_idempotency_keys(ctx: dict[str, Any]) -> int:
-    """Delete keys that are older than 24 hours; return how many."""
-    pool: asyncpg.Pool = ctx["pool"]
+    """The cron: delete keys that are older than 24 hours; return how many."""
+    async with db.acquire(ctx["pool"]) as conn:
+        return await _clean(conn)
+
+
+async def _take_due_steps(conn: Connection) -> None:
+    while await take_due_steps(conn, _BATCH, datetime.now(UTC)) == _BATCH:
+        pass
+
+
+async def _clean(conn: Connection) -> int:
     total = 0
-    async with db.acquire(pool) as conn:
-        while count := await idempotency.clean(conn, limit=_BATCH, now=datetime.now(UTC)):
-            total += count
+    while count := await idempotency.clean(conn, limit=_BATCH, now=datetime.now(UTC)):
+        total += count
     _log.info("cleaned_idempotency_keys", count=total)
     return total
+
+
+async def _for_ever(
+    pool: asyncpg.Pool, complaint: str, seconds: float, work: Callable[[Connection], Awaitable[object]]
+) -> None:
+    while True:
+        try:
+            async with db.acquire(pool) as conn:
+                await work(conn)
+        except (*db.AWAY, Unavailable, asyncpg.PostgresError) as error:
+            _log.warning(complaint, error=type(error).__name__)
+        except Exception:  # noqa: BLE001 -- a task that ends tells nobody, and everything due would stay as it is
+            _log.exception(complaint)
+        await asyncio.sleep(seconds)

@@ -23,7 +23,7 @@ from app.core import db, wake
 from app.core.logs import logger, set_up_logs
 from app.core.settings import ConfigurationError, Settings, load_settings
 from app.core.vault import Vault
-from workers.clock import clean_idempotency_keys, tend_bookings
+from workers.clock import clean_idempotency_keys, keep_clean, tend_bookings
 from workers.deliveries import Deliveries
 
 _RETRY_SECONDS = 1.0
@@ -43,6 +43,10 @@ async def run_worker(settings: Settings) -> None:
                 asyncio.create_task(_persist("wakeups", lambda: _listen(settings, deliveries))),
                 asyncio.create_task(_persist("arq", lambda: _run_arq(settings, pool))),
             ]
+        else:
+            helpers.append(asyncio.create_task(keep_clean(pool)))
+        for helper in helpers:
+            helper.add_done_callback(_tell)
         _log.info("worker_started")
         main = asyncio.create_task(deliveries.run())
         stopped = asyncio.create_task(deliveries.stopped.wait())
@@ -58,6 +62,12 @@ async def run_worker(settings: Settings) -> None:
         with suppress(asyncio.CancelledError):
             await main
     _log.info("worker_stopped")
+
+
+def _tell(helper: asyncio.Task[None]) -> None:
+    """A helper that ends by itself is a fault, which nobody else would hear of."""
+    if not helper.cancelled() and (error := helper.exception()) is not None:
+        _log.error("helper_died", exc_info=error)
 
 
 async def _persist(name: str, work: Callable[[], Awaitable[None]]) -> None:

@@ -8,8 +8,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from uuid import UUID
 
-import asyncpg
-
 from app.core import sql
 from app.core.db import Connection
 from app.core.errors import Conflict
@@ -45,8 +43,11 @@ async def _take(conn: Connection, due: str, step: Step, limit: int, now: datetim
                 await step(conn, row["org_id"], row["id"], now)
         except Conflict:
             continue
-        except asyncpg.PostgresError as error:
-            _log.warning("due_step_failed", booking_id=str(row["id"]), error=type(error).__name__)
+        except Exception:
+            # without a connection none of the others could be helped either
+            if conn.is_closed():
+                raise
+            _log.exception("due_step_failed", booking_id=str(row["id"]))
             continue
         taken += 1
     return taken
