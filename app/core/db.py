@@ -126,6 +126,15 @@ async def run(conn: Connection, work: Callable[[Connection], Awaitable[Result]])
             return await work(conn)
 
 
+@asynccontextmanager
+async def snapshot(conn: Connection) -> AsyncIterator[None]:
+    """Read several things as they are at one moment, each planned for its values: for lists with many filters, whose
+    best plan depends on which are given."""
+    async with conn.transaction(isolation="repeatable_read", readonly=True):
+        await conn.execute("set local plan_cache_mode = force_custom_plan")
+        yield
+
+
 def affected(tag: Any) -> int:
     """The row count of a command tag such as `DELETE 3`."""
     return int(str(tag).rsplit(" ", 1)[-1])

@@ -7,6 +7,7 @@ Source: the TypeID specification 0.3; RFC 9562, section 5.7.
 import functools
 import secrets
 import uuid
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -42,6 +43,11 @@ _CODE_LENGTH = 10
 def new_id() -> UUID:
     """A fresh UUIDv7: sortable by creation, made without asking the database."""
     return UUID(int=uuid_utils.uuid7().int)
+
+
+def first_id(at: datetime) -> UUID:
+    """The smallest UUIDv7 of a moment: whatever was made from then on is above it."""
+    return UUID(int=max(0, int(at.timestamp() * 1000)) << 80)
 
 
 @functools.lru_cache(maxsize=16_384)

@@ -20,7 +20,7 @@ from users where org_id = $1 and id = $2 and disabled_at is null;
 -- name: list_people
 select id, subject_no, email, name, username, timezone, role, created_at, updated_at
 from users
-where org_id = $1 and disabled_at is null and ($2::uuid is null or id > $2)
+where org_id = $1 and disabled_at is null and id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
 order by id
 limit $3;
 

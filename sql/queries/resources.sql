@@ -9,7 +9,7 @@ from locations where org_id = $1 and id = $2 and archived_at is null;
 -- name: list_locations
 select id, name, timezone, address, created_at, updated_at
 from locations
-where org_id = $1 and archived_at is null and ($2::uuid is null or id > $2)
+where org_id = $1 and archived_at is null and id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
 order by id
 limit $3;
 
@@ -53,7 +53,7 @@ from resources r
 where r.org_id = $1 and r.archived_at is null
   and ($2::uuid is null or r.location_id = $2) and ($3::text is null or r.kind = $3)
   and ($4::int is null or r.capacity >= $4)
-  and ($5::uuid is null or r.id > $5)
+  and r.id > coalesce($5::uuid, '00000000-0000-0000-0000-000000000000')
 order by r.id
 limit $6;
 
@@ -139,6 +139,6 @@ left join lateral (
 where r.org_id = $1 and r.archived_at is null and r.active
   and ($2::uuid is null or r.location_id = $2) and ($3::text is null or r.kind = $3)
   and ($4::int is null or r.capacity >= $4)
-  and ($7::uuid is null or r.id > $7)
+  and r.id > coalesce($7::uuid, '00000000-0000-0000-0000-000000000000')
 order by r.id
 limit $8;

@@ -35,7 +35,7 @@ from schedules where org_id = $1 and id = $2;
 select s.id, s.name, s.timezone, s.user_id, s.resource_id, s.is_default, s.weekly, s.overrides, s.valid_from,
        s.valid_until, s.created_at, s.updated_at
 from schedules s
-where s.org_id = $1 and ($2::uuid is null or s.id > $2)
+where s.org_id = $1 and s.id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
   and not exists (select from users u where u.org_id = s.org_id and u.id = s.user_id and u.disabled_at is not null)
 order by s.id
 limit $3;

@@ -25,7 +25,7 @@ select t.id, t.slug, t.name, t.created_at, t.updated_at,
        array(select m.user_id from team_members m
              where m.org_id = t.org_id and m.team_id = t.id order by m.user_id) as user_ids
 from teams t
-where t.org_id = $1 and ($2::uuid is null or t.id > $2)
+where t.org_id = $1 and t.id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
 order by t.id
 limit $3;
 

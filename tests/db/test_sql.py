@@ -44,6 +44,8 @@ async def test_tenant_tables_lead_with_org_id(conn: Connection) -> None:
         # a gist index over a uuid needs an extension; subject numbers are unique across organizations
         "allocations_no_double_booking",
         "busy_blocks_by_subject",
+        # a gin index has no order to lead
+        "bookings_by_unit",
     }
     wrong = [
         row["index"] for row in rows

@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 
 from app.core import db
+from app.core.ids import Kind, decode
 from app.core.migrate import migrate
 from app.core.vault import Vault
 from tests.offers import booked, offer
@@ -144,3 +145,23 @@ async def test_a_restored_log_keeps_its_order(
     starts = [each["data"]["booking"]["start_time"] for each in await events(api)]
     assert starts == sorted(starts)
     assert len(starts) == 2
+
+
+async def test_a_reader_misses_nothing_after_a_restore(
+    api: Api, conn: db.Connection, migrated: Servers, tenant: Tenant, soon: datetime
+) -> None:
+    """The new cluster counts from the beginning: some of the restored transactions lie in its past, some in its
+    future. The order among them has to stay."""
+    made = await offer(api)
+    for hour in range(3):
+        await booked(api, made, soon + hour * HOUR)
+    read, *unread = [each["id"] for each in (await api.get("/v1/events")).ok()["events"]]
+    future = await conn.fetchval("select pg_current_xact_id()::text::bigint + 1000000")
+    for xact, chosen in ((5, [read]), (future, unread)):
+        rows = [decode(Kind.EVENT, each) for each in chosen]
+        await conn.execute(
+            "update events set xact = $3::text::xid8 where org_id = $1 and id = any($2)", tenant.org_id, rows, str(xact)
+        )
+    await migrate(migrated.database_url)
+    rest = (await api.get(f"/v1/events?cursor={read}")).ok()["events"]
+    assert [each["id"] for each in rest] == unread

@@ -21,6 +21,8 @@ from app.domain.bookings.queries import get_bookings
 SQL = sql.load("booking_lists")
 
 _DAY_SECONDS, _QUARTER_SECONDS = 86_400, 900
+# the bits of `grouping`: one is 0 for each column that a row counts by
+_BY_STATUS, _BY_EVENT_TYPE, _BY_HOSTS, _BY_TIME = 0b0111, 0b1011, 0b1101, 0b1110
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +45,16 @@ class Filters:
             *(self.starts_from, self.starts_before),
         )
 
-    def statement(self) -> str:
-        """The one that begins with the filter that leaves least."""
-        if self.attendee_email is not None:
-            return SQL.find_by_attendee
-        if self.assigned_to_id is not None:
-            return SQL.find_by_host
-        return SQL.find_by_start if self.event_type_id is None else SQL.find_by_event_type
-
 
 async def list_bookings(
     conn: Connection, org_id: UUID, filters: Filters, *, after: UUID | None = None, limit: int, skip: int = 0
 ) -> list[Booking]:
-    """Up to `limit` bookings, earliest start first, after the one that the cursor names. Raises InvalidInput for a
-    cursor that names none."""
-    if after is not None:
-        await _check_cursor(conn, org_id, after)
-    rows = await conn.fetch(filters.statement(), org_id, *filters.arguments(), after, limit, skip)
+    """Up to `limit` bookings, earliest start first, after the one that the cursor names, or without the first `skip`.
+
+    In a snapshot of the caller's. Raises InvalidInput for a cursor that names none.
+    """
+    place = (None, None) if after is None else await _place_of(conn, org_id, after)
+    rows = await conn.fetch(SQL.find_bookings, org_id, *filters.arguments(), *place, limit, skip)
     return await get_bookings(conn, org_id, [row["id"] for row in rows])
 
 
@@ -90,20 +85,26 @@ async def count_by_kind(
     # no zone is off by anything but quarters of an hour
     seconds = _DAY_SECONDS if zone == "UTC" else _QUARTER_SECONDS
     rows = await conn.fetch(SQL.count_by_kind, org_id, start, end, seconds)
-    of = {kind: [row for row in rows if row["kind"] == kind] for kind in ("status", "event_type", "host", "time")}
-    statuses = {row["name"]: row["count"] for row in of["status"]}
+    statuses: dict[str, int] = {row["status"]: row["count"] for row in rows if row["kind"] == _BY_STATUS}
+    types = [(row["event_type_id"], row["code"], row["count"]) for row in rows if row["kind"] == _BY_EVENT_TYPE]
+    hosts: Counter[UUID] = Counter()
     days: Counter[date] = Counter()
-    for row in of["time"]:
-        days[local_date(zone, row["since"])] += row["count"]
+    for row in rows:
+        if row["kind"] == _BY_HOSTS:
+            hosts.update(dict.fromkeys(row["host_ids"], row["count"]))
+        elif row["kind"] == _BY_TIME:
+            days[local_date(zone, row["since"])] += row["count"]
     return Stats(
         by_status={status: statuses.get(status.value, 0) for status in Status},
-        by_event_type=[(row["id"], row["code"], row["count"]) for row in of["event_type"]],
-        by_host=[(row["id"], row["count"]) for row in of["host"]],
+        by_event_type=sorted((each for each in types if each[0]), key=lambda each: (-each[2], each[0])),
+        by_host=sorted(hosts.items(), key=lambda each: (-each[1], each[0])),
         by_day=sorted(days.items()),
     )
 
 
-async def _check_cursor(conn: Connection, org_id: UUID, after: UUID) -> None:
+async def _place_of(conn: Connection, org_id: UUID, after: UUID) -> tuple[datetime, UUID]:
     """A place after nothing would be an empty page, which says that the list is over."""
-    if await conn.fetchval(SQL.find_cursor, org_id, after) is None:
+    row = await conn.fetchrow(SQL.find_cursor, org_id, after)
+    if row is None:
         raise InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
+    return row["starts_at"], row["id"]

@@ -17,6 +17,8 @@ from app.domain.webhooks.subscriptions import get_webhook
 
 SQL = sql.load("journal")
 
+_MOST_REPLAYED = 100_000
+
 STATUSES = ("pending", "delivered", "failed", "exhausted")
 
 
@@ -52,9 +54,13 @@ async def list_deliveries(
     """Up to `limit` deliveries of a webhook, newest first, after the one that the cursor names. Raises NotFound, and
     InvalidInput for a cursor that names none of it."""
     await get_webhook(conn, org_id, webhook_id)
-    if after is not None and await conn.fetchval(SQL.find_delivery_place, org_id, webhook_id, after) is None:
-        raise InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
-    rows = await conn.fetch(SQL.list_deliveries, org_id, webhook_id, statuses, after, limit)
+    place: tuple[object, object] = (None, None)
+    if after is not None:
+        row = await conn.fetchrow(SQL.find_delivery_place, org_id, webhook_id, after)
+        if row is None:
+            raise InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
+        place = (row["created_at"], row["id"])
+    rows = await conn.fetch(SQL.list_deliveries, org_id, webhook_id, statuses, *place, limit)
     return [_delivery(row) for row in rows]
 
 
@@ -79,11 +85,16 @@ async def replay(
 ) -> int:
     """Send what happened in [since, until) again; failed_only: what never arrived. How many deliveries that makes.
 
-    Raises NotFound, and Conflict for a paused webhook.
+    In a transaction of the caller's. Raises NotFound, Conflict for a paused webhook, and InvalidInput for more than can
+    be sent again at once; then nothing is.
     """
     if not (await get_webhook(conn, org_id, webhook_id)).active:
         raise _paused()
-    return len(await conn.fetch(SQL.replay, org_id, webhook_id, now, since, until, failed_only))
+    values = (now, since, until, failed_only, _MOST_REPLAYED + 1)
+    count: int = await conn.fetchval(SQL.replay, org_id, webhook_id, *values)
+    if count > _MOST_REPLAYED:
+        raise InvalidInput.of("until", f"these are more than {_MOST_REPLAYED:,} events; shorten the period")
+    return count
 
 
 async def send_sample(conn: Connection, org_id: UUID, webhook_id: UUID, event: Event, now: datetime) -> LoggedDelivery:

@@ -7,14 +7,18 @@ only once nothing can come in before them any more; until then, which is some mi
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
 from app.core.errors import InvalidInput, NotFound
+from app.core.ids import first_id
 
 SQL = sql.load("events")
+
+# an event's id is made after its time was taken; in between somebody may have set the clock back
+_CLOCKS_APART = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +49,21 @@ async def get_event(conn: Connection, org_id: UUID, event_id: UUID) -> LoggedEve
 async def list_events(
     conn: Connection, org_id: UUID, narrowing: Narrowing, after: UUID | None, limit: int
 ) -> list[LoggedEvent]:
-    """Up to `limit` events, oldest first, after the one that the cursor names. Raises InvalidInput for a cursor that
-    names none."""
-    if after is not None and await conn.fetchval(SQL.find_place, org_id, after) is None:
-        raise InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
-    by = (narrowing.types, narrowing.booking_id, narrowing.since)
-    rows = await conn.fetch(SQL.list_events, org_id, *by, limit, after)
+    """Up to `limit` events, oldest first, after the one that the cursor names. In a snapshot of the caller's. Raises
+    InvalidInput for a cursor that names none."""
+    place = (None, None) if after is None else await _place_of(conn, org_id, after)
+    since = narrowing.since
+    earliest = None if since is None else first_id(since - _CLOCKS_APART)
+    by = (narrowing.types, since, *place, narrowing.booking_id, earliest)
+    rows = await conn.fetch(SQL.list_events, org_id, *by, limit)
     return [LoggedEvent(row["id"], row["body"]) for row in rows]
+
+
+async def _place_of(conn: Connection, org_id: UUID, after: UUID) -> tuple[str, UUID]:
+    row = await conn.fetchrow(SQL.find_place, org_id, after)
+    if row is None:
+        raise InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
+    return row["xact"], row["id"]
 
 
 async def has_unsettled(conn: Connection, org_id: UUID) -> bool:

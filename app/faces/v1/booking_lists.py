@@ -4,6 +4,7 @@ from typing import Any
 
 from aiohttp import web
 
+from app.core import db
 from app.core.ids import Kind, encode
 from app.domain.bookings.lists import Stats, count_bookings, count_by_kind, list_bookings
 from app.faces.v1.bookings import shown_to
@@ -17,10 +18,11 @@ async def list_all(call: Call) -> web.Response:
     query = call.query(BookingsQuery)
     org_id, filters, limit = call.principal.org_id, query.filters, query.limit
     after = cursor_id(Kind.BOOKING, query.cursor)
-    rows = await list_bookings(call.conn, org_id, filters, after=after, limit=limit + 1, skip=query.skipped)
+    async with db.snapshot(call.conn):
+        rows = await list_bookings(call.conn, org_id, filters, after=after, limit=limit + 1, skip=query.skipped)
+        total = 0 if query.page is None else await count_bookings(call.conn, org_id, filters)
     place: dict[str, Any] = pagination(Kind.BOOKING, rows, limit)
     if query.page is not None:
-        total = await count_bookings(call.conn, org_id, filters)
         place = {"page": query.page, "limit": limit, "total": total, "has_more": len(rows) > limit}
     shown = [shown_to(call.principal, booking) for booking in rows[:limit]]
     return json_response({"success": True, "bookings": shown, "pagination": place})
@@ -29,7 +31,8 @@ async def list_all(call: Call) -> web.Response:
 async def stats(call: Call) -> web.Response:
     query = call.query(StatsQuery)
     start, end = query.starts_from, query.starts_before
-    counted = await count_by_kind(call.conn, call.principal.org_id, start, end, query.timezone)
+    async with db.snapshot(call.conn):
+        counted = await count_by_kind(call.conn, call.principal.org_id, start, end, query.timezone)
     return json_response({"success": True, "stats": _stats(counted)})
 
 

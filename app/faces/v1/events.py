@@ -5,6 +5,7 @@ import asyncio
 import orjson
 from aiohttp import web
 
+from app.core import db
 from app.core.ids import Kind
 from app.domain.webhooks.log import LoggedEvent, Narrowing, get_event, has_unsettled, list_events
 from app.faces.v1.shapes.events import EventsQuery
@@ -23,7 +24,8 @@ async def list_all(call: Call) -> web.Response:
     rows: list[LoggedEvent] = []
     for _ in range(_LOOKS):
         settled = not await has_unsettled(call.conn, org_id)
-        rows = await list_events(call.conn, org_id, narrowing, after, query.limit + 1)
+        async with db.snapshot(call.conn):
+            rows = await list_events(call.conn, org_id, narrowing, after, query.limit + 1)
         if settled or len(rows) > query.limit:
             break
         await asyncio.sleep(_PAUSE_SECONDS)

@@ -1,0 +1,133 @@
+"""Lists are ranges of indexes, wherever in them one reads: counted in rows that a statement reads and throws away."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from app.core import db, sql
+from app.core.ids import Kind, decode
+from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.lists import Filters
+from tests.offers import booked, offer
+from tests.rooms import location, room
+from tests.support import Api, Tenant
+
+HOUR = timedelta(hours=1)
+LISTS, EVENTS = sql.load("booking_lists"), sql.load("events")
+_MANY = 2000
+
+
+async def passed_over(conn: db.Connection, statement: str, *values: object) -> int:
+    """How many rows the statement reads for nothing, planned as `db.snapshot` has it."""
+    texts = ["{" + ",".join(value) + "}" if isinstance(value, list) else value for value in values]
+    written = ", ".join("null" if value is None else f"'{value}'" for value in texts)
+    await conn.execute(f"prepare looked_at as {statement}")
+    try:
+        async with db.snapshot(conn):
+            plan = json.loads(await conn.fetchval(f"explain (analyze, format json) execute looked_at({written})"))
+    finally:
+        await conn.execute("deallocate looked_at")
+
+    def removed(node: dict[str, Any]) -> int:
+        here = sum(int(node.get(name, 0)) for name in ("Rows Removed by Filter", "Rows Removed by Index Recheck"))
+        return here + sum(removed(each) for each in node.get("Plans", ()))
+
+    return removed(plan[0]["Plan"])
+
+
+@pytest.fixture
+async def crowd(api: Api, conn: db.Connection, tenant: Tenant, soon: datetime) -> Mapping[str, Any]:
+    """A booking of each kind that is looked for, among many others that are over, an hour apart, with their events."""
+    await room(api, await location(api))
+    common, rare = await offer(api), await offer(api, requires=[{"kind": "room"}], requires_confirmation=True)
+    one = await booked(api, common, soon)
+    who = {"name": "R", "email": "rare@example.com", "timezone": "UTC"}
+    sought = await booked(api, rare, soon + 30 * HOUR, attendee=who)
+    values = (tenant.org_id, decode(Kind.BOOKING, one["id"]), _MANY)
+    await conn.execute(
+        """
+        insert into bookings
+        select (jsonb_populate_record(b, jsonb_build_object(
+            'id', gen_random_uuid(), 'code', 'MANY' || no, 'status', 'COMPLETED',
+            'starts_at', timestamptz '2020-01-01' + no * interval '1 hour',
+            'ends_at', timestamptz '2020-01-01' + no * interval '1 hour' + interval '30 minutes'
+        ))).*
+        from bookings b, generate_series(1, $3::int) no
+        where b.org_id = $1 and b.id = $2
+        """,
+        *values,
+    )
+    await conn.execute(
+        """
+        insert into events (org_id, id, type, booking_id, sequence, at, body, xact)
+        select e.org_id, ('00000000-0000-7000-8000-' || lpad(to_hex(no), 12, '0'))::uuid, e.type, e.booking_id, 1 + no,
+               e.at - interval '9 days', e.body, no::text::xid8
+        from events e, generate_series(1, $3::int) no
+        where e.org_id = $1 and e.booking_id = $2
+        """,
+        *values,
+    )
+    await conn.execute("analyze bookings, events")
+    return {"common": one, "sought": sought}
+
+
+@pytest.mark.parametrize("by", ["start", "event type", "host", "e-mail"])
+async def test_a_page_deep_in_a_list(conn: db.Connection, tenant: Tenant, crowd: Mapping[str, Any], by: str) -> None:
+    """Reading a list to its end page by page must not read it from its beginning for every page."""
+    one = crowd["common"]
+    filters = {
+        "start": Filters(),
+        "event type": Filters(event_type_id=decode(Kind.EVENT_TYPE, one["event_type_id"])),
+        "host": Filters(assigned_to_id=decode(Kind.USER, one["assigned_to_id"])),
+        "e-mail": Filters(attendee_email=one["attendee"]["email"]),
+    }[by]
+    late = await conn.fetchrow(
+        "select starts_at, id from bookings where org_id = $1 order by starts_at, id offset $2 limit 1",
+        tenant.org_id,
+        _MANY - 10,
+    )
+    assert late is not None
+    assert await passed_over(conn, LISTS.find_bookings, tenant.org_id, *filters.arguments(), *late, 5, 0) < 50
+
+
+@pytest.mark.parametrize("by", ["status", "event type", "e-mail", "resource", "period"])
+@pytest.mark.parametrize("statement", ["find_bookings", "count_bookings"])
+async def test_what_is_rare_is_found_at_once(
+    conn: db.Connection, tenant: Tenant, crowd: Mapping[str, Any], by: str, statement: str
+) -> None:
+    sought = crowd["sought"]
+    filters = {
+        "status": Filters(statuses=[Status.PENDING_CONFIRMATION]),
+        "event type": Filters(event_type_id=decode(Kind.EVENT_TYPE, sought["event_type_id"])),
+        "e-mail": Filters(attendee_email=sought["attendee"]["email"]),
+        "resource": Filters(resource_id=decode(Kind.RESOURCE, sought["resources"][0]["resource_id"])),
+        "period": Filters(starts_from=datetime.fromisoformat(sought["start_time"])),
+    }[by]
+    place = (None, None, 50, 0) if statement == "find_bookings" else ()
+    values = (tenant.org_id, *filters.arguments(), *place)
+    assert await passed_over(conn, getattr(LISTS, statement), *values) < 50
+
+
+@pytest.mark.parametrize("by", ["cursor", "booking", "since"])
+async def test_catching_up_does_not_read_the_whole_log(
+    conn: db.Connection, tenant: Tenant, crowd: Mapping[str, Any], by: str
+) -> None:
+    """Whoever asks every minute for what is new has the newest cursor of all."""
+    from app.core.ids import first_id
+
+    late = await conn.fetchrow(
+        "select xact::text as xact, id from events where org_id = $1 order by xact, id offset $2 limit 1",
+        tenant.org_id,
+        _MANY - 10,
+    )
+    assert late is not None
+    since = datetime.fromisoformat(crowd["sought"]["created_at"])
+    values: dict[str, tuple[object, ...]] = {
+        "cursor": (None, None, *late, None, None, 5),
+        "booking": (None, None, None, None, decode(Kind.BOOKING, crowd["sought"]["id"]), None, 5),
+        "since": (None, since, None, None, None, first_id(since - HOUR), 5),
+    }
+    assert await passed_over(conn, EVENTS.list_events, tenant.org_id, *values[by]) < 50
