@@ -9,7 +9,7 @@ from webhooks where org_id = $1 and id = $2 and deleted_at is null;
 -- name: list_webhooks
 select id, url, events, description, active, failing_since, disabled_reason, created_at, updated_at
 from webhooks
-where org_id = $1 and deleted_at is null and ($2::uuid is null or id > $2)
+where org_id = $1 and deleted_at is null and id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
 order by id
 limit $3;
 
@@ -25,9 +25,17 @@ set url = $3, events = $4, description = $5, active = $6, updated_at = $7,
 where org_id = $1 and id = $2;
 
 -- name: rotate_secret
--- Until $5 deliveries are signed with both.
+-- Until $5 deliveries are signed with the one before too, and with those before it until their own time is over.
 update webhooks
-set old_secret_sealed = secret_sealed, old_secret_until = $5, secret_sealed = $3, updated_at = $4
+set old_secrets_sealed = array(
+        select o.sealed from unnest(old_secrets_sealed, old_secrets_until) with ordinality as o (sealed, until, no)
+        where o.until > $4 order by o.no
+    ) || secret_sealed,
+    old_secrets_until = array(
+        select o.until from unnest(old_secrets_sealed, old_secrets_until) with ordinality as o (sealed, until, no)
+        where o.until > $4 order by o.no
+    ) || $5::timestamptz,
+    secret_sealed = $3, updated_at = $4
 where org_id = $1 and id = $2;
 
 -- name: delete_webhook
@@ -75,7 +83,7 @@ with due as (
            exists (select from made where leased_until is null) as more
 )
 select c.events, c.more, m.org_id, m.id, m.event_id, m.webhook_id, 0 as attempts, 0 as retry_no,
-       e.type as event_type, e.at as event_at, e.body, w.url, w.secret_sealed, w.old_secret_sealed, w.old_secret_until
+       e.type as event_type, e.at as event_at, e.body, w.url, w.secret_sealed, w.old_secrets_sealed, w.old_secrets_until
 from count c
 left join (
     made m
@@ -115,7 +123,7 @@ with oldest as (
     returning d.org_id, d.id, d.event_id, d.webhook_id, d.attempts, d.retry_no
 )
 select l.org_id, l.id, l.event_id, l.webhook_id, l.attempts, l.retry_no, e.type as event_type, e.at as event_at, e.body,
-       w.url, w.secret_sealed, w.old_secret_sealed, w.old_secret_until
+       w.url, w.secret_sealed, w.old_secrets_sealed, w.old_secrets_until
 from leased l
 join events e on e.org_id = l.org_id and e.id = l.event_id
 join webhooks w on w.org_id = l.org_id and w.id = l.webhook_id

@@ -119,13 +119,15 @@ async def test_a_new_secret_is_shown_once_and_overlaps(
     assert rotated["secret"] != made["secret"]
     assert "secret" not in (await api.get(f"/v1/webhooks/{made['id']}")).ok()["webhook"]
     row = await conn.fetchrow(
-        "select secret_sealed, old_secret_sealed, old_secret_until - updated_at as overlap from webhooks "
-        "where org_id = $1",
+        """
+        select secret_sealed, old_secrets_sealed[1] as old, old_secrets_until[1] - updated_at as overlap
+        from webhooks where org_id = $1
+        """,
         tenant.org_id,
     )
     assert row is not None
     assert vault.unseal(row["secret_sealed"]).decode() == rotated["secret"]
-    assert vault.unseal(row["old_secret_sealed"]).decode() == made["secret"]
+    assert vault.unseal(row["old"]).decode() == made["secret"]
     assert row["overlap"] == timedelta(hours=24)
 
 
@@ -147,8 +149,15 @@ async def test_deliveries_are_signed_with_both_for_a_day(
     now = datetime.now(UTC)
     assert await secrets(now + HOUR) == [(second, hook["secret"])]
     assert await secrets(now + 25 * HOUR) == [(second,)]
+    # rotated again, perhaps because the first answer was lost: what receivers have stays good
     third = (await api.post(f"{path}/rotate-secret")).ok()["webhook"]["secret"]
-    assert await secrets(now + HOUR) == [(third, second)]
+    assert await secrets(now + HOUR) == [(third, hook["secret"], second)]
+    assert await secrets(now + 25 * HOUR) == [(third,)]
+    await conn.execute(
+        "update webhooks set old_secrets_until[1] = now() - interval '1 second' where org_id = $1", tenant.org_id
+    )
+    fourth = (await api.post(f"{path}/rotate-secret")).ok()["webhook"]["secret"]
+    assert await secrets(now) == [(fourth, second, third)]
 
 
 async def test_a_retried_rotation_rotates_once(api: Api) -> None:

@@ -112,9 +112,8 @@ def _verdict(delivery: Delivery, outcome: Outcome) -> tuple[str, datetime | None
 
 
 def _delivery(row: sql.Row, vault: Vault, now: datetime) -> Delivery:
-    sealed = [row["secret_sealed"]]
-    if row["old_secret_sealed"] is not None and row["old_secret_until"] is not None and row["old_secret_until"] > now:
-        sealed.append(row["old_secret_sealed"])
+    old = zip(row["old_secrets_sealed"], row["old_secrets_until"], strict=True)
+    sealed = [row["secret_sealed"], *(secret for secret, until in old if until > now)]
     try:
         secrets = tuple(vault.unseal_cached(each).decode() for each in sealed)
     except SealBroken:

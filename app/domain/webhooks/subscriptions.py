@@ -94,8 +94,8 @@ async def update_webhook(
 async def rotate_secret(
     conn: Connection, org_id: UUID, webhook_id: UUID, vault: Vault, now: datetime
 ) -> tuple[Webhook, str]:
-    """A new secret, shown this once. For 24 hours deliveries are signed with the one before too; a second rotation in
-    that time ends the oldest. Raises NotFound."""
+    """A new secret, shown this once. For 24 hours deliveries are signed with the one before too, however often it is
+    rotated meanwhile. Raises NotFound."""
     secret = new_signing_secret()
     sealed = vault.seal(secret.encode())
     await conn.execute(SQL.rotate_secret, org_id, webhook_id, sealed, now, now + _OVERLAP)
