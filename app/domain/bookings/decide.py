@@ -119,8 +119,10 @@ def taken_by(code: str) -> SlotTaken:
 
 
 def _decide_moved(inputs: Inputs, order: Order, moved: Moved, now: datetime) -> Decision:
-    """The answers were accepted once, and the length was agreed: neither is asked again."""
+    """The answers were accepted once, and the length was agreed: neither is asked again. An event type that is switched
+    off takes no new bookings; those that it has may still be moved."""
     old = moved.old
+    inputs = dataclasses.replace(inputs, rules=dataclasses.replace(inputs.rules, active=True))
     answers = {each["question_id"]: each["answer"] for each in old.answers}
     verdict = route(inputs.rules.routing_rules, answers)
     among = verdict.host_ids
