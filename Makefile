@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: up test check format bench lock clean
+.PHONY: up test fuzz check format bench lock clean
 
 up: $(READY)
 	@$(BIN)/slotwire up $(ARGS)
 
 test: $(READY) check
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+# The service against its own document, for a quarter of an hour, with other requests each time.
+fuzz: $(READY)
+	FUZZ="$(or $(ARGS),--max-time 900)" $(BIN)/python -m pytest -s tests/fuzz
 
 check: $(READY)
 	$(BIN)/ruff format --check --quiet .

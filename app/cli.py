@@ -23,6 +23,7 @@ from app.core.migrate import migrate
 from app.core.settings import ConfigurationError, Settings, load_settings
 from app.core.vault import Vault
 from app.doctor import run_doctor
+from app.main import openapi
 from app.serve import run_web
 from app.torture import SCENARIOS, Aim, run_torture
 from app.up import run_up
@@ -90,6 +91,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     first.add_argument("--json", action="store_true", help="print one JSON object")
     first.set_defaults(run=_bootstrap)
+
+    described = commands.add_parser("openapi", help="print the OpenAPI document, as /openapi.json serves it")
+    described.set_defaults(run=_openapi)
 
     _add_checks(commands)
     return parser
@@ -237,6 +241,12 @@ async def _run_bootstrap(settings: Settings, wanted: Wanted) -> Bootstrapped:
     vault = Vault(settings.secret_keys)
     async with db.open_pool(settings.database_url, size=1, name="slotwire-bootstrap") as pool, db.acquire(pool) as conn:
         return await db.run(conn, lambda conn: bootstrap(conn, wanted, vault, datetime.now(UTC)))
+
+
+def _openapi(_options: argparse.Namespace) -> int:
+    """The bytes themselves: what a terminal's encoding would make of them is another document."""
+    sys.stdout.buffer.write(openapi())
+    return 0
 
 
 def _needs_database(settings: Settings) -> Settings:

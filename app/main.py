@@ -12,13 +12,25 @@ from app.core.recent import Recent
 from app.core.settings import ConfigurationError, Settings
 from app.core.vault import Vault
 from app.core.wake import Waker
+from app.domain.webhooks.subscriptions import EVENTS
 from app.faces import operations
+from app.faces.docs import pages
+from app.faces.docs.document import document
+from app.faces.public.routes import ROUTES as PUBLIC_ROUTES
+from app.faces.public.routes import with_tokens
 from app.faces.v1.routes import ROUTES as V1_ROUTES
+from app.faces.v1.shapes.events import EventShown
 from app.web.body import MAXIMUM_BODY_BYTES
 from app.web.call import KEYS, POOL, SETTINGS, VAULT, WAKER
 from app.web.limits import Limiter
 from app.web.middleware import around
-from app.web.routing import LIMITER, add_routes
+from app.web.openapi.webhooks import Sent
+from app.web.routing import LIMITER, PublicRoute, Route, add_routes
+
+ROUTES: tuple[Route | PublicRoute, ...] = (*with_tokens(V1_ROUTES), *PUBLIC_ROUTES)
+"""Everything that the OpenAPI document describes, but what webhooks carry."""
+
+SENT = Sent(tuple(name for name in EVENTS if name.startswith("booking.")), EventShown)
 
 _WAKER_SECONDS = 3.0
 
@@ -40,8 +52,14 @@ def build_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(_database)
     app.cleanup_ctx.append(_waker)
     operations.add_routes(app)
-    add_routes(app, V1_ROUTES)
+    pages.add_routes(app, settings, openapi())
+    add_routes(app, ROUTES)
     return app
+
+
+def openapi() -> bytes:
+    """The OpenAPI document. It needs no settings, and no database."""
+    return document(ROUTES, SENT)
 
 
 async def _database(app: web.Application) -> AsyncIterator[None]:

@@ -70,6 +70,8 @@ def environment_for(settings: Settings) -> dict[str, str]:
         "SLOTWIRE_PORT": str(settings.port),
         "SLOTWIRE_PROCESSES": str(settings.processes),
         "SLOTWIRE_LIMIT_KEY": "off",
+        "SLOTWIRE_LIMIT_PUBLIC": "off",
+        "SLOTWIRE_LIMIT_EVENT_TYPE": "off",
     }
 
 

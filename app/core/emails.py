@@ -7,10 +7,11 @@ of RFC 5321, section 4.5.3.1.
 import re
 
 _LONGEST, _LONGEST_LOCAL_PART = 254, 64
-_EMAIL = re.compile(
+PATTERN = (
     r"[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~-]+@[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
     r"(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?)*"
 )
+_EMAIL = re.compile(PATTERN)
 
 
 def is_email(text: str) -> bool:

@@ -26,6 +26,7 @@ from app.core.vault import Vault
 from app.core.wake import Waker
 from app.domain.identity.models import Principal
 from app.web.body import parse_body, parse_query
+from app.web.operation import Operation
 
 Result = TypeVar("Result")
 Model = TypeVar("Model", bound=BaseModel)
@@ -53,6 +54,7 @@ class Visit:
     conn: Connection
     raw: bytes
     now: datetime
+    operation: Operation
 
     @property
     def vault(self) -> Vault:
@@ -74,14 +76,25 @@ class Visit:
             headers["Server-Timing"] = f"{headers['Server-Timing']}, {timing}" if "Server-Timing" in headers else timing
 
     def body(self, model: type[Model]) -> Model:
+        self._check(model, self.operation.body)
         return parse_body(self.request, self.raw, model)
 
     def optional_body(self, model: type[Model]) -> Model:
         """For actions whose every field is optional: no body at all is an empty one."""
-        return self.body(model) if self.raw else model()
+        if self.raw:
+            return self.body(model)
+        self._check(model, self.operation.body if self.operation.optional else None)
+        return model()
 
     def query(self, model: type[Model]) -> Model:
+        self._check(model, self.operation.query)
         return parse_query(self.request, model)
+
+    def _check(self, read: type[BaseModel], documented: type[BaseModel] | None) -> None:
+        """A handler that reads something else than the document says is a bug of ours."""
+        if read is not documented:
+            # not the path: it may hold a token, and this is logged
+            raise RuntimeError(f"'{self.operation.summary}' documents {documented}, not {read}")
 
     def path_id(self, kind: Kind, name: str = "id") -> UUID:
         """An id in the path. A malformed one, or one of another kind, is not found."""

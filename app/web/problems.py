@@ -28,13 +28,13 @@ STATUSES: dict[type[errors.SlotwireError], int] = {
 CONTENT_TYPE = "application/problem+json"
 
 
-def status_of(error: errors.SlotwireError) -> int:
-    return next(STATUSES[each] for each in type(error).__mro__ if each in STATUSES)
+def status_of(kind: type[errors.SlotwireError]) -> int:
+    return next(STATUSES[each] for each in kind.__mro__ if each in STATUSES)
 
 
 def problem(error: errors.SlotwireError, *, request_id: str, path: str) -> web.Response:
     """The answer to a request that met this error."""
-    status = status_of(error)
+    status = status_of(type(error))
     members: dict[str, Any] = {
         "type": f"/docs/errors#{error.error_code}",
         "title": error.title,

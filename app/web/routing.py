@@ -8,18 +8,19 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
-from aiohttp import hdrs, web
-from pydantic import BaseModel
+from aiohttp import HttpVersion11, hdrs, web
 
 from app.core import db
 from app.core.errors import MethodNotAllowed, NotFound, SlotTaken, SlotUnavailable, SlotwireError, Unauthorized
+from app.core.quota import Quota, parse_quota
 from app.domain.identity.keys import authenticate
+from app.domain.identity.models import Principal
 from app.web.body import read_body
 from app.web.call import KEYS, POOL, SETTINGS, VAULT, Call, Visit
 from app.web.cors import allow, preflight
 from app.web.limits import Limit, Limiter, address_of
+from app.web.operation import Operation
 
 IDEMPOTENCY_KEY = "Idempotency-Key"
 PUBLIC = "public"
@@ -32,21 +33,6 @@ PublicHandler = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """What a route does, reads and answers: for the OpenAPI document, and so for every caller. answer: the TypedDict of
-    its JSON, or None where there is no body. problems: codes that it answers besides those which follow from the rest
-    (credentials, scopes, ids in the path, bodies, limits). replays: it takes an Idempotency-Key."""
-
-    summary: str
-    body: type[BaseModel] | None = None
-    query: type[BaseModel] | None = None
-    answer: Any = None
-    status: int = 200
-    problems: tuple[str, ...] = ()
-    replays: bool = False
-
-
-@dataclass(frozen=True, slots=True)
 class Route:
     """scope: one of `app.domain.identity.scopes`, or `any` for every valid key. proves_key: whatever the
     handler answers follows from a statement that proves the key by itself (`load_inputs`, or the claim), so that a key
@@ -56,10 +42,10 @@ class Route:
     path: str
     handler: Handler
     scope: str
-    operation: Operation | None = None
+    operation: Operation
     proves_key: bool = False
     # who answers instead where the path's id is a token, which is its own credential: what it begins with
-    by_token: tuple[str, PublicHandler] | None = None
+    by_token: tuple[str, PublicHandler, Operation] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +55,7 @@ class PublicRoute:
     method: str
     path: str
     handler: PublicHandler
-    operation: Operation | None = None
+    operation: Operation
 
     @property
     def scope(self) -> str:
@@ -88,18 +74,17 @@ def add_routes(app: web.Application, routes: Iterable[Route | PublicRoute]) -> N
         resource = app.router.add_resource(path)
         for route in group:
             handler = _guarded(route) if isinstance(route, Route) else _open(route)
-            resource.add_route(route.method, handler)
+            resource.add_route(route.method, handler, expect_handler=_expected)
             if route.method == hdrs.METH_GET:
                 resource.add_route(hdrs.METH_HEAD, handler)
-        public = any(isinstance(route, PublicRoute) or route.by_token for route in group)
         methods = [route.method for route in resource]
-        resource.add_route(hdrs.METH_ANY, _refusing(methods, public=public))
+        resource.add_route(hdrs.METH_ANY, _refusing(methods, _publicity(group)), expect_handler=_expected)
 
 
 def _guarded(route: Route) -> Answering:
     async def answer(request: web.Request) -> web.StreamResponse:
         if route.by_token is not None and request.match_info["id"].startswith(route.by_token[0]):
-            return await _visit(request, route.by_token[1])
+            return await _visit(request, *route.by_token[1:])
         allow(request, public=False)
         key = _bearer(request)
         _check_path(request)
@@ -115,29 +100,34 @@ def _guarded(route: Route) -> Answering:
                 request.app[KEYS].remember(key, principal, now)
             try:
                 principal.require(route.scope)
-                limit = request.app[SETTINGS].limit_key
-                await request.app[LIMITER].check(request, Limit("key", principal.key_id.hex, limit))
-                response = await route.handler(Call(request, conn, raw, now, principal))
+                await request.app[LIMITER].check(
+                    request, Limit("key", principal.key_id.hex, _quota(request, principal))
+                )
+                response = await route.handler(Call(request, conn, raw, now, route.operation, principal))
             except SlotwireError as error:
                 # that a slot is gone was found out by a statement that proves the key
                 if known and not isinstance(error, SlotTaken | SlotUnavailable):
                     # a key that has ended is told that, and nothing else
                     await authenticate(conn, key, request.app[VAULT], now)
                 raise
-        return _with_etag(request, response) if route.method == hdrs.METH_GET else response
+        return with_etag(request, response) if route.method == hdrs.METH_GET else response
 
     return answer
+
+
+def _quota(request: web.Request, principal: Principal) -> Quota | None:
+    return parse_quota(principal.own_limit) if principal.own_limit else request.app[SETTINGS].limit_key
 
 
 def _open(route: PublicRoute) -> Answering:
     async def answer(request: web.Request) -> web.StreamResponse:
-        response = await _visit(request, route.handler)
-        return _with_etag(request, response) if route.method == hdrs.METH_GET else response
+        response = await _visit(request, route.handler, route.operation)
+        return with_etag(request, response) if route.method == hdrs.METH_GET else response
 
     return answer
 
 
-async def _visit(request: web.Request, handler: PublicHandler) -> web.StreamResponse:
+async def _visit(request: web.Request, handler: PublicHandler, operation: Operation) -> web.StreamResponse:
     """Without a credential: counted before anything is read, and before a connection is taken."""
     allow(request, public=True)
     settings = request.app[SETTINGS]
@@ -146,7 +136,15 @@ async def _visit(request: web.Request, handler: PublicHandler) -> web.StreamResp
     _check_path(request)
     raw = await read_body(request) if request.body_exists else b""
     async with db.acquire(request.app[POOL]) as conn:
-        return await handler(Visit(request, conn, raw, datetime.now(UTC)))
+        return await handler(Visit(request, conn, raw, datetime.now(UTC), operation))
+
+
+async def _expected(request: web.Request) -> None:
+    """Ask for the body of whoever waits to be asked. Any other expectation is ignored, as RFC 9110 (section 10.1.1)
+    allows: the framework's refusal would be no problem document."""
+    if request.headers[hdrs.EXPECT].lower() == "100-continue" and request.version == HttpVersion11:
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        request.writer.output_size = 0
 
 
 def _check_path(request: web.Request) -> None:
@@ -156,8 +154,23 @@ def _check_path(request: web.Request) -> None:
             raise NotFound("There is nothing at this path.")
 
 
-def _refusing(allowed: list[str], *, public: bool) -> Answering:
+def _publicity(group: Iterable[Route | PublicRoute]) -> Callable[[web.Request], bool]:
+    """Whether a request to this path, or what a browser asks leave for, is a visitor's. Where keys and tokens share a
+    method, it is the one's or the other's by what stands in the place of the id."""
+    by_method = {route.method: route for route in group}
+
+    def is_public(request: web.Request) -> bool:
+        route = by_method.get(request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_METHOD, request.method))
+        if not isinstance(route, Route):
+            return route is not None or all(isinstance(each, PublicRoute) for each in by_method.values())
+        return route.by_token is not None and request.match_info["id"].startswith(route.by_token[0])
+
+    return is_public
+
+
+def _refusing(allowed: list[str], is_public: Callable[[web.Request], bool]) -> Answering:
     async def refuse(request: web.Request) -> web.StreamResponse:
+        public = is_public(request)
         if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
             return preflight(request, sorted(allowed), public=public)
         allow(request, public=public)
@@ -178,15 +191,15 @@ def etag_of(body: bytes) -> str:
     return f'W/"{hashlib.sha1(body, usedforsecurity=False).hexdigest()}"'
 
 
-def _with_etag(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+def with_etag(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     """A weak ETag over the body; 304 when the caller has it (RFC 9110, section 13.1.2)."""
     body = response.body if isinstance(response, web.Response) else None
     if response.status != 200 or not isinstance(body, bytes):
         return response
     tag = response.headers.get(hdrs.ETAG) or etag_of(body)
-    seen = request.headers.get(hdrs.IF_NONE_MATCH)
-    known = {"W/" + each.strip().removeprefix("W/") for each in (seen or "").split(",")}
-    if seen is not None and (seen.strip() == "*" or tag in known):
+    seen = ",".join(request.headers.getall(hdrs.IF_NONE_MATCH, []))
+    known = {"W/" + each.strip().removeprefix("W/") for each in seen.split(",")}
+    if seen.strip() == "*" or tag in known:
         response = web.Response(status=304)
     response.headers[hdrs.ETAG] = tag
     response.headers[hdrs.CACHE_CONTROL] = "private, no-cache"

@@ -10,7 +10,7 @@ from pydantic import Field, StringConstraints, field_validator
 from typing_extensions import TypedDict
 
 from app.core.shown import EventTypeRef, Looks, Time, UserRef, Zone
-from app.web.fields import Email, Moment, Name, QueryModel, Text, UserId, WireModel, ZoneName
+from app.web.fields import AskedNumber, Email, Moment, Name, QueryModel, Text, UserId, WireModel, ZoneName
 
 Minutes = Annotated[int, Field(ge=1, le=1440)]
 QuestionId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
@@ -40,7 +40,7 @@ class SlotsRange(QueryModel):
     start: Moment
     end: Moment
     timezone: ZoneName | None = None
-    duration: Minutes | None = None
+    duration: Annotated[AskedNumber, Field(ge=1, le=1440)] | None = None
     service_id: QuestionId | None = None
     host_id: UserId | None = None
     answers: tuple[AnswerIn, ...] = Field(default=(), max_length=100)

@@ -138,7 +138,18 @@ def test_doctor_notices_a_lost_key(settings: Settings) -> None:
 
 
 def test_help_everywhere(settings: Settings) -> None:
-    for arguments in [[], ["up"], ["web"], ["worker"], ["migrate"], ["bootstrap"], ["doctor"], ["zones"], ["torture"]]:
+    for arguments in [
+        [],
+        ["up"],
+        ["web"],
+        ["worker"],
+        ["migrate"],
+        ["bootstrap"],
+        ["doctor"],
+        ["zones"],
+        ["torture"],
+        ["openapi"],
+    ]:
         done = slotwire(settings, *arguments, "--help")
         assert done.returncode == 0
         assert done.stdout.startswith("usage: slotwire")
@@ -156,6 +167,8 @@ def test_the_wheel_works_without_the_checkout(settings: Settings, tmp_path: Path
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path / "site")
+    data = [path for path in (ROOT / "app").rglob("*") if path.is_file() and path.suffix not in {".py", ".pyc"}]
+    assert {str(path.relative_to(ROOT)) for path in data} <= set(names), "templates and scripts travel too"
     assert {name.split("/")[0] for name in names} == {"app", "workers", "sql", f"slotwire-{version(names)}.dist-info"}
     code = (
         "import sys; sys.path[:] = [p for p in sys.path if p and 'site-packages' in p or 'lib/python' in p];"

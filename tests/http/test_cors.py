@@ -82,3 +82,18 @@ def test_a_wrong_origin_stops_the_start(origin: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("SLOTWIRE_CORS_ORIGINS", origin)
     with pytest.raises(ConfigurationError, match="SLOTWIRE_CORS_ORIGINS"):
         load_settings(env="development", secret_keys=(SECRET_KEY,))
+
+
+@pytest.mark.parametrize("step", ["confirm", "decline", "cancel"])
+async def test_a_path_that_keys_and_tokens_share_is_the_ones_or_the_others(
+    aiohttp_client: AiohttpClient, migrated: Servers, tenant: Tenant, step: str
+) -> None:
+    """A confirm link is open to every site; the same path with a booking's id belongs to `/v1`."""
+    api = await serving(aiohttp_client, migrated, tenant, SHOP)
+    for origin, allowed in ((SHOP, SHOP), (OTHER, None)):
+        asked = await preflight(api, f"/v1/bookings/bkg_01h2xcejqtf2nbrexx3vqjhp41/{step}", "POST", origin)
+        assert asked.headers.get("Access-Control-Allow-Origin") == allowed
+        assert ("Authorization" in asked.headers.get("Access-Control-Allow-Headers", "")) == (allowed is not None)
+    if step != "cancel":
+        by_token = await preflight(api, f"/v1/bookings/cft_x/{step}", "POST", OTHER)
+        assert by_token.headers["Access-Control-Allow-Origin"] == "*"

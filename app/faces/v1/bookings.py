@@ -8,26 +8,33 @@ from aiohttp import web
 from app.core.db import Connection
 from app.core.ids import Kind
 from app.core.metrics import BOOKINGS
+from app.domain.bookings.attendees import change_attendee
 from app.domain.bookings.create import create_booking
 from app.domain.bookings.holds import Finish, finish_booking
 from app.domain.bookings.lifecycle import Action
-from app.domain.bookings.models import Actor, Attendee, Booking, represent, with_tokens
+from app.domain.bookings.models import Actor, Attendee, Booking, BookingShown, represent, with_tokens
 from app.domain.bookings.orders import NewBooking
 from app.domain.bookings.queries import get_booking
 from app.domain.bookings.reschedule import reschedule_booking
 from app.domain.bookings.tokens import tokens_of
 from app.domain.bookings.transitions import change_status
+from app.domain.identity.models import Principal
 from app.domain.identity.scopes import covers
-from app.faces.v1.shapes.bookings import AttendeeIn, BookingIn, FinishIn, ReasonIn, RescheduleIn
+from app.faces.v1.shapes.bookings import AttendeeIn, BookingIn, BookingPatch, FinishIn, RescheduleIn
 from app.web import idempotency
 from app.web.call import Call, json_response
+from app.web.shapes import ReasonIn
 
 
-def _envelope(call: Call, booking: Booking, shown: dict[str, Any] | None = None) -> dict[str, Any]:
+def shown_to(principal: Principal, booking: Booking, shown: BookingShown | None = None) -> BookingShown:
     """The links that change a booking are for keys that may change it."""
-    may_write = covers(call.principal.scopes, "bookings:write")
-    tokens = tokens_of(booking, call.principal.secret) if may_write else None
-    return {"success": True, "booking": with_tokens(shown or represent(booking), tokens)}
+    may_write = covers(principal.scopes, "bookings:write")
+    tokens = tokens_of(booking, principal.secret) if may_write else None
+    return with_tokens(shown or represent(booking), tokens)
+
+
+def _envelope(call: Call, booking: Booking, shown: BookingShown | None = None) -> dict[str, Any]:
+    return {"success": True, "booking": shown_to(call.principal, booking, shown)}
 
 
 def _actor(call: Call) -> Actor:
@@ -53,6 +60,7 @@ def _wanted(given: BookingIn) -> NewBooking:
         notes=given.notes,
         slot_token=given.slot_token,
         hold_seconds=given.hold_seconds,
+        link_code=given.link_code,
     )
 
 
@@ -60,10 +68,12 @@ async def create(call: Call) -> web.Response:
     wanted = _wanted(call.body(BookingIn))
 
     async def make(conn: Connection) -> dict[str, Any]:
-        created = await create_booking(conn, call.principal, wanted, _actor(call), call.now)
+        with call.timed("book"):
+            created = await create_booking(conn, call.principal, wanted, _actor(call), call.now)
         return _envelope(call, created.booking, created.shown)
 
-    response = await idempotency.create(call, make, one_statement=True)
+    # a link is locked, and counted under its lock
+    response = await idempotency.create(call, make, one_statement=wanted.link_code is None)
     if response.status == 201:
         BOOKINGS.inc()
     return response
@@ -71,6 +81,12 @@ async def create(call: Call) -> web.Response:
 
 async def read(call: Call) -> web.Response:
     booking = await get_booking(call.conn, call.principal.org_id, call.path_id(Kind.BOOKING))
+    return json_response(_envelope(call, booking))
+
+
+async def update(call: Call) -> web.Response:
+    booking_id, changes, org_id = call.path_id(Kind.BOOKING), call.body(BookingPatch).changes, call.principal.org_id
+    booking = await call.write(lambda conn: change_attendee(conn, org_id, booking_id, changes, call.now))
     return json_response(_envelope(call, booking))
 
 
@@ -107,9 +123,9 @@ async def finish(call: Call) -> web.Response:
         answers=None if given.answers is None else [answer.model_dump() for answer in given.answers],
         notes=given.notes,
     )
-    booking = await call.write(
-        lambda conn: finish_booking(conn, call.principal.org_id, booking_id, wanted, _actor(call), call.now)
-    )
+    about = (call.principal.org_id, booking_id, wanted, _actor(call))
+    with call.timed("book"):
+        booking = await call.write(lambda conn: finish_booking(conn, *about, call.now))
     return json_response(_envelope(call, booking))
 
 
@@ -118,7 +134,8 @@ async def reschedule(call: Call) -> web.Response:
     where = (booking_id, given.start_time, given.timezone)
 
     async def make(conn: Connection) -> dict[str, Any]:
-        moved = await reschedule_booking(conn, call.principal, *where, _actor(call), given.reason, call.now)
+        with call.timed("book"):
+            moved = await reschedule_booking(conn, call.principal, *where, _actor(call), given.reason, call.now)
         return _envelope(call, moved)
 
     return await idempotency.create(call, make, status=200)

@@ -15,7 +15,9 @@ from app.domain.bookings.caps import recount
 from app.domain.event_types import service
 from app.domain.event_types.models import EventType, EventTypeFields, HostRef
 from app.faces.v1.shapes.event_types import (
+    NEVER_NULL,
     CapsIn,
+    DuplicateIn,
     EventTypeIn,
     EventTypePatch,
     HostIn,
@@ -31,7 +33,6 @@ _DEFAULT_MINUTES = 30
 _RENAMED = {"durations": "durations_minutes", "team_id": "owner_team_id"}
 # what decides which bookings count in which cap
 _COUNTED = frozenset({"max_per_day", "max_per_week", "max_per_month", "hosts", "schedule_id", "seats"})
-_NEVER_NULL = frozenset({"slug", "code", "duration_minutes", "durations", "hosts"})
 
 
 def _envelope(call: Call, event_type: EventType) -> dict[str, Any]:
@@ -104,6 +105,16 @@ async def create(call: Call) -> web.Response:
     return await idempotency.create(call, make)
 
 
+async def duplicate(call: Call) -> web.Response:
+    changes = call.optional_body(DuplicateIn).model_dump(exclude_unset=True)
+
+    async def make(conn: Connection) -> dict[str, Any]:
+        made = await service.duplicate_event_type(conn, call.principal.org_id, _handle(call), changes, call.now)
+        return _envelope(call, made)
+
+    return await idempotency.create(call, make)
+
+
 async def read(call: Call) -> web.Response:
     event_type = await service.get_event_type(call.conn, call.principal.org_id, _handle(call))
     return json_response(_envelope(call, event_type))
@@ -156,7 +167,7 @@ def _changes(given: EventTypePatch) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name in given.model_fields_set:
         value = getattr(given, name)
-        if value is None and name in _NEVER_NULL:
+        if value is None and name in NEVER_NULL:
             raise InvalidInput.of(name, "must not be null")
         if name == "max_bookings":
             changes |= _caps(value or CapsIn(day=None, week=None, month=None))

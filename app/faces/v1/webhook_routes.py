@@ -48,6 +48,7 @@ ROUTES = (
         "webhooks:write",
         Operation(
             "Give a webhook a new secret",
+            name="rotate_webhook_secret",
             body=NothingIn,
             answer=One("webhook", WebhookCreated),
             replays=True,
@@ -82,6 +83,7 @@ ROUTES = (
         "webhooks:write",
         Operation(
             "Send a delivery again",
+            name="redeliver",
             body=NothingIn,
             answer=_DELIVERY,
             status=202,

@@ -1,13 +1,13 @@
 """Bookings: what creates and changes one."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from app.core.ids import Kind, decode
 from app.domain.bookings.holds import LONGEST_SECONDS
-from app.faces.v1.shapes.kinds import Minutes, QuestionId, Reference
+from app.faces.v1.shapes.kinds import Reference
 from app.web.fields import (
     Email,
     Instant,
@@ -20,7 +20,9 @@ from app.web.fields import (
     ZoneName,
     missing,
     refusal,
+    stating,
 )
+from app.web.shapes import AnswerIn, GuestIn, Minutes, QuestionId, SlotTokenText
 
 
 class AttendeeIn(WireModel):
@@ -30,23 +32,58 @@ class AttendeeIn(WireModel):
     timezone: ZoneName
 
 
-class AnswerIn(WireModel):
-    question_id: QuestionId
-    answer: Any
+class AttendeePatch(WireModel):
+    """What is left out stays; a phone may be taken away with null."""
 
+    model_config = ConfigDict(json_schema_extra=stating(never_null=("name", "email", "timezone")))
 
-class GuestIn(WireModel):
-    email: Email
     name: Name | None = None
+    email: Email | None = None
+    phone: Phone | None = None
+    timezone: ZoneName | None = None
+
+    @model_validator(mode="after")
+    def _names_who_comes(self) -> "AttendeePatch":
+        for name in ("name", "email", "timezone"):
+            if name in self.model_fields_set and getattr(self, name) is None:
+                raise refusal(name, "must not be null")
+        return self
+
+
+class BookingPatch(WireModel):
+    """Times, status and assignment change by actions of their own."""
+
+    attendee: AttendeePatch = Field(default_factory=AttendeePatch)
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        return {name: getattr(self.attendee, name) for name in self.attendee.model_fields_set}
 
 
 class BookingIn(WireModel):
-    """Seed 001's body, with the event type by id or by code; or a slot token, which says what and when."""
+    """The event type by id or by code, and a time; or a slot token, which says what and when; or a link, which says
+    what."""
+
+    model_config = ConfigDict(
+        json_schema_extra=stating(
+            never_null=("attendee", "requested_time", "slot_token", "link_code"),
+            needs=(
+                (("attendee",), ("hold_seconds",)),
+                (
+                    ("slot_token",),
+                    ("requested_time", "event_type_id"),
+                    ("requested_time", "event_type"),
+                    ("requested_time", "link_code"),
+                ),
+            ),
+        )
+    )
 
     event_type_id: Reference | None = None
     event_type: Reference | None = None
     requested_time: Instant | None = None
-    slot_token: Annotated[str, StringConstraints(max_length=1024)] | None = None
+    slot_token: SlotTokenText | None = None
+    link_code: Reference | None = None
     hold_seconds: int | None = Field(default=None, ge=1, le=LONGEST_SECONDS)
     attendee: AttendeeIn | None = None
     custom_fields: JsonObject = Field(default_factory=dict)
@@ -62,12 +99,12 @@ class BookingIn(WireModel):
     def _is_complete(self) -> "BookingIn":
         if self.event_type_id is not None and self.event_type is not None:
             raise refusal("event_type", "give either event_type_id or event_type")
-        for name in ("attendee", "requested_time", "slot_token"):
+        for name in ("attendee", "requested_time", "slot_token", "link_code"):
             if name in self.model_fields_set and getattr(self, name) is None:
                 raise refusal(name, "must not be null")
         wanted = ["attendee"] if self.attendee is None and self.hold_seconds is None else []
         if self.slot_token is None:
-            wanted += [] if self.event_type_id or self.event_type else ["event_type_id"]
+            wanted += [] if self.event_type_id or self.event_type or self.link_code else ["event_type_id"]
             wanted += ["requested_time"] if self.requested_time is None else []
         if wanted:
             raise missing(*wanted)
@@ -75,8 +112,8 @@ class BookingIn(WireModel):
 
     @property
     def named_event_type(self) -> UUID | str | None:
-        """The id, or the code; None leaves it to the slot token. A text that is neither finds nothing, like any other
-        unknown one."""
+        """The id, or the code; None leaves it to the slot token or the link. A text that is neither finds nothing, like
+        any other unknown one."""
         text = self.event_type_id or self.event_type
         if text is None:
             return None
@@ -97,10 +134,4 @@ class FinishIn(WireModel):
 class RescheduleIn(WireModel):
     start_time: Instant
     timezone: ZoneName | None = None
-    reason: Text | None = None
-
-
-class ReasonIn(WireModel):
-    """For steps that may say why."""
-
     reason: Text | None = None

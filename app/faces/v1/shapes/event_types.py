@@ -1,15 +1,17 @@
 """Event types: what `/v1` takes and gives."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast, get_args
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+from typing_extensions import TypedDict
 
 from app.core.ids import Kind, encode
+from app.core.shown import EventTypeRef, Link, LocationRef, ScheduleRef, TeamRef, Time, UserRef, one_of
 from app.core.times import iso
 from app.domain.event_types.models import EventType
 from app.domain.event_types.routing import Operator, QuestionType
-from app.faces.v1.shapes.kinds import BufferMinutes, Code, Minutes, QuestionId, Slug
+from app.faces.v1.shapes.kinds import BufferMinutes, Code, Slug
 from app.web.fields import (
     LocationId,
     Name,
@@ -19,7 +21,12 @@ from app.web.fields import (
     UserId,
     WireModel,
     refusal,
+    stating,
 )
+from app.web.shapes import Minutes, QuestionId
+
+RuleAction = Literal["reject", "assign"]
+Assignment = Literal["fixed", "round_robin", "collective"]
 
 
 class HostIn(WireModel):
@@ -56,7 +63,7 @@ class RoutingRuleIn(WireModel):
     question_id: QuestionId
     operator: Operator
     value: Annotated[Any, AfterValidator(_rule_value)]
-    action: Literal["reject", "assign"]
+    action: RuleAction
     host_ids: list[UserId] = Field(default_factory=list, max_length=100)
     message: Text | None = None
 
@@ -89,8 +96,11 @@ class CapsIn(WireModel):
     month: int | None = Field(default=None, ge=1, le=100_000)
 
 
-class LocationIn(WireModel):
-    kind: Literal["in_person", "phone", "link", "resource"]
+PlaceKind = Literal["in_person", "phone", "link", "resource"]
+
+
+class PlaceIn(WireModel):
+    kind: PlaceKind
     value: Annotated[str, StringConstraints(max_length=1000)] | None = None
 
 
@@ -112,7 +122,7 @@ class EventTypeIn(WireModel):
     seats: int = Field(default=1, ge=1, le=10_000)
     requires_confirmation: bool = False
     auto_complete: bool = True
-    assignment: Literal["fixed", "round_robin", "collective"] = "fixed"
+    assignment: Assignment = "fixed"
     hosts: list[HostIn] | None = Field(default=None, min_length=1, max_length=100)
     team_id: TeamId | None = None
     schedule_id: ScheduleId | None = None
@@ -120,7 +130,7 @@ class EventTypeIn(WireModel):
     routing_rules: list[RoutingRuleIn] = Field(default_factory=list, max_length=100)
     services: list[ServiceIn] = Field(default_factory=list, max_length=100)
     requires: list[RequirementIn] = Field(default_factory=list, max_length=20)
-    location: LocationIn | None = None
+    location: PlaceIn | None = None
     waitlist: bool = False
     reminders_minutes_before: list[Annotated[int, Field(ge=1, le=525_600)]] = Field(
         default_factory=lambda: [1440], max_length=10
@@ -144,11 +154,123 @@ class EventTypeIn(WireModel):
         return self
 
 
+class DuplicateIn(WireModel):
+    """What the copy has of its own; its code and slug are made where they are not named."""
+
+    title: Name = ""
+    code: Code = ""
+    slug: Slug = ""
+    active: bool = False
+
+
+NEVER_NULL = ("slug", "code", "duration_minutes", "durations", "hosts")
+
+
 class EventTypePatch(EventTypeIn):
+    model_config = ConfigDict(json_schema_extra=stating(never_null=NEVER_NULL))
+
     title: Name = ""
 
 
-def event_type_out(event_type: EventType, base_url: str) -> dict[str, Any]:
+class HostShown(TypedDict):
+    user_id: UserRef
+    weight: int
+    priority: int
+
+
+class QuestionShown(TypedDict):
+    id: str
+    label: str
+    type: QuestionType
+    options: list[str]
+    required: bool
+
+
+class RoutingRuleShown(TypedDict):
+    question_id: str
+    operator: Operator
+    value: Any
+    action: RuleAction
+    host_ids: list[UserRef]
+    message: str | None
+
+
+class ServiceShown(TypedDict):
+    id: str
+    name: str
+    duration_minutes: int
+
+
+class RequirementShown(TypedDict):
+    kind: str
+    min_capacity: int
+    location_id: LocationRef | None
+
+
+class CapsShown(TypedDict):
+    day: int | None
+    week: int | None
+    month: int | None
+
+
+class PlaceShown(TypedDict):
+    kind: PlaceKind
+    value: str | None
+
+
+class EventTypeShown(TypedDict):
+    id: EventTypeRef
+    code: str
+    slug: str
+    title: str
+    description: str | None
+    duration_minutes: int
+    durations: list[int]
+    slot_interval_minutes: int | None
+    buffer_before_minutes: int
+    buffer_after_minutes: int
+    minimum_notice_minutes: int
+    booking_window_days: int | None
+    max_bookings: CapsShown
+    seats: int
+    requires_confirmation: bool
+    auto_complete: bool
+    assignment: Annotated[str, one_of(*get_args(Assignment))]
+    hosts: list[HostShown]
+    team_id: TeamRef | None
+    schedule_id: ScheduleRef | None
+    questions: list[QuestionShown]
+    routing_rules: list[RoutingRuleShown]
+    services: list[ServiceShown]
+    requires: list[RequirementShown]
+    location: PlaceShown | None
+    waitlist: bool
+    reminders_minutes_before: list[int]
+    active: bool
+    booking_url: Link | None
+    created_at: Time
+    updated_at: Time
+
+
+def _ref(kind: Kind, value: UUID | None) -> str | None:
+    return encode(kind, value) if value else None
+
+
+def _rule(rule: dict[str, Any]) -> RoutingRuleShown:
+    host_ids = [encode(Kind.USER, UUID(host_id)) for host_id in rule["host_ids"]]
+    return cast("RoutingRuleShown", {**rule, "host_ids": host_ids})
+
+
+def _requirement(each: dict[str, Any]) -> RequirementShown:
+    location_id = UUID(each["location_id"]) if each["location_id"] else None
+    return {
+        "kind": each["kind"],
+        "min_capacity": each["min_capacity"],
+        "location_id": _ref(Kind.LOCATION, location_id),
+    }
+
+
+def event_type_out(event_type: EventType, base_url: str) -> EventTypeShown:
     return {
         "id": encode(Kind.EVENT_TYPE, event_type.id),
         "code": event_type.code,
@@ -175,23 +297,17 @@ def event_type_out(event_type: EventType, base_url: str) -> dict[str, Any]:
             {"user_id": encode(Kind.USER, host.user_id), "weight": host.weight, "priority": host.priority}
             for host in event_type.hosts
         ],
-        "team_id": event_type.owner_team_id and encode(Kind.TEAM, event_type.owner_team_id),
-        "schedule_id": event_type.schedule_id and encode(Kind.SCHEDULE, event_type.schedule_id),
-        "questions": event_type.questions,
-        "routing_rules": [
-            {**rule, "host_ids": [encode(Kind.USER, UUID(host_id)) for host_id in rule["host_ids"]]}
-            for rule in event_type.routing_rules
-        ],
-        "services": event_type.services,
-        "requires": [
-            {**each, "location_id": each["location_id"] and encode(Kind.LOCATION, UUID(each["location_id"]))}
-            for each in event_type.requires
-        ],
-        "location": event_type.location,
+        "team_id": _ref(Kind.TEAM, event_type.owner_team_id),
+        "schedule_id": _ref(Kind.SCHEDULE, event_type.schedule_id),
+        "questions": cast("list[QuestionShown]", event_type.questions),
+        "routing_rules": [_rule(rule) for rule in event_type.routing_rules],
+        "services": cast("list[ServiceShown]", event_type.services),
+        "requires": [_requirement(each) for each in event_type.requires],
+        "location": cast("PlaceShown | None", event_type.location),
         "waitlist": event_type.waitlist,
         "reminders_minutes_before": event_type.reminders_minutes_before,
         "active": event_type.active,
-        "booking_url": event_type.owner_handle and f"{base_url}/{event_type.owner_handle}/{event_type.slug}",
+        "booking_url": f"{base_url}/{event_type.owner_handle}/{event_type.slug}" if event_type.owner_handle else None,
         "created_at": iso(event_type.created_at),
         "updated_at": iso(event_type.updated_at),
     }

@@ -1,8 +1,9 @@
 """Locations: what `/v1` takes and gives."""
 
-from typing import Any
+from typing_extensions import TypedDict
 
 from app.core.ids import Kind, encode
+from app.core.shown import LocationRef, Time, Zone
 from app.core.times import iso
 from app.domain.resources.locations import Location
 from app.web.fields import Name, Text, WireModel, ZoneName
@@ -19,7 +20,16 @@ class LocationPatch(LocationIn):
     timezone: ZoneName = "UTC"
 
 
-def location_out(location: Location) -> dict[str, Any]:
+class LocationShown(TypedDict):
+    id: LocationRef
+    name: str
+    timezone: Zone
+    address: str | None
+    created_at: Time
+    updated_at: Time
+
+
+def location_out(location: Location) -> LocationShown:
     return {
         "id": encode(Kind.LOCATION, location.id),
         "name": location.name,

@@ -5,12 +5,14 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field, StringConstraints, model_validator
+from typing_extensions import TypedDict
 
 from app.core.ids import Kind, encode
+from app.core.shown import LocationRef, ResourceRef, ScheduleRef, Time
 from app.core.times import iso
 from app.domain.resources.availability import MAXIMUM_RANGE_DAYS, Vacancy
 from app.domain.resources.resources import Resource, Wanted
-from app.web.fields import Instant, JsonObject, LocationId, Name, ScheduleId, WireModel, refusal
+from app.web.fields import AskedNumber, Instant, JsonObject, LocationId, Name, ScheduleId, WireModel, refusal
 from app.web.paging import Page
 
 ResourceKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
@@ -38,7 +40,7 @@ class ResourcePatch(ResourceIn):
 class ResourcesQuery(Page):
     location_id: LocationId | None = None
     kind: ResourceKind | None = None
-    min_capacity: int | None = Field(default=None, ge=0, le=_LARGEST)
+    min_capacity: AskedNumber | None = Field(default=None, ge=0, le=_LARGEST)
 
     @property
     def wanted(self) -> Wanted:
@@ -60,7 +62,28 @@ class VacanciesQuery(ResourcesQuery):
         return self
 
 
-def resource_out(resource: Resource) -> dict[str, Any]:
+class ResourceShown(TypedDict):
+    id: ResourceRef
+    name: str
+    kind: str
+    location_id: LocationRef
+    capacity: int
+    units: int
+    attributes: dict[str, Any]
+    schedule_id: ScheduleRef | None
+    active: bool
+    created_at: Time
+    updated_at: Time
+
+
+class VacancyShown(ResourceShown):
+    """A resource in a period: whether, and how often, it can be had for all of it."""
+
+    available: bool
+    units_free: int
+
+
+def resource_out(resource: Resource) -> ResourceShown:
     return {
         "id": encode(Kind.RESOURCE, resource.id),
         "name": resource.name,
@@ -69,14 +92,14 @@ def resource_out(resource: Resource) -> dict[str, Any]:
         "capacity": resource.capacity,
         "units": resource.units,
         "attributes": resource.attributes,
-        "schedule_id": resource.schedule_id and encode(Kind.SCHEDULE, resource.schedule_id),
+        "schedule_id": encode(Kind.SCHEDULE, resource.schedule_id) if resource.schedule_id else None,
         "active": resource.active,
         "created_at": iso(resource.created_at),
         "updated_at": iso(resource.updated_at),
     }
 
 
-def vacancy_out(vacancy: Vacancy) -> dict[str, Any]:
+def vacancy_out(vacancy: Vacancy) -> VacancyShown:
     return {
         **resource_out(vacancy.resource),
         "available": vacancy.units_free > 0,

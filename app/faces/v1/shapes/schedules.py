@@ -1,10 +1,13 @@
 """Schedules: what `/v1` takes and gives."""
 
-from typing import Any, Literal
+from typing import Literal, NotRequired, cast
 
 from pydantic import Field, model_validator
+from pydantic.json_schema import SkipJsonSchema
+from typing_extensions import TypedDict
 
 from app.core.ids import Kind, encode
+from app.core.shown import ClockTime, Date, ResourceRef, ScheduleRef, Time, UserRef, Zone
 from app.core.times import iso
 from app.domain.availability.schedules import Schedule
 from app.web.fields import (
@@ -30,8 +33,11 @@ class WindowIn(WireModel):
         return self
 
 
+Weekday = Literal["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
+
+
 class WeeklyIn(WindowIn):
-    day: Literal["MO", "TU", "WE", "TH", "FR", "SA", "SU"]
+    day: Weekday
 
 
 class OverrideIn(WireModel):
@@ -74,10 +80,48 @@ class ScheduleIn(WireModel):
 class SchedulePatch(ScheduleIn):
     name: Name = ""
     timezone: ZoneName = "UTC"
-    owner: None = None
+    owner: SkipJsonSchema[None] = None
 
 
-def schedule_out(schedule: Schedule) -> dict[str, Any]:
+class WindowShown(TypedDict):
+    start: ClockTime
+    end: ClockTime
+
+
+class WeeklyShown(WindowShown):
+    day: Weekday
+
+
+class OverrideShown(TypedDict):
+    """A date that differs; no windows: closed."""
+
+    date: Date
+    windows: list[WindowShown]
+
+
+class OwnerShown(TypedDict):
+    """One of the two."""
+
+    user_id: NotRequired[UserRef]
+    resource_id: NotRequired[ResourceRef]
+
+
+class ScheduleShown(TypedDict):
+    id: ScheduleRef
+    name: str
+    timezone: Zone
+    owner: OwnerShown
+    is_default: bool
+    weekly: list[WeeklyShown]
+    overrides: list[OverrideShown]
+    valid_from: Date | None
+    valid_until: Date | None
+    created_at: Time
+    updated_at: Time
+
+
+def schedule_out(schedule: Schedule) -> ScheduleShown:
+    owner: OwnerShown
     if schedule.user_id is not None:
         owner = {"user_id": encode(Kind.USER, schedule.user_id)}
     else:
@@ -88,10 +132,10 @@ def schedule_out(schedule: Schedule) -> dict[str, Any]:
         "timezone": schedule.timezone,
         "owner": owner,
         "is_default": schedule.is_default,
-        "weekly": schedule.weekly,
-        "overrides": schedule.overrides,
-        "valid_from": schedule.valid_from and schedule.valid_from.isoformat(),
-        "valid_until": schedule.valid_until and schedule.valid_until.isoformat(),
+        "weekly": cast("list[WeeklyShown]", schedule.weekly),
+        "overrides": cast("list[OverrideShown]", schedule.overrides),
+        "valid_from": schedule.valid_from.isoformat() if schedule.valid_from else None,
+        "valid_until": schedule.valid_until.isoformat() if schedule.valid_until else None,
         "created_at": iso(schedule.created_at),
         "updated_at": iso(schedule.updated_at),
     }

@@ -6,14 +6,16 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from app.core.shown import Time
+from app.web.fields import AskedFlag
 from app.web.shapes import ByDay, OpenSlotsShown, SlotsRange
 
 
 class SlotsQuery(SlotsRange):
-    """explain: also what is refused."""
+    """start and end: dates (inclusive, in `timezone`) or instants (half-open on the slot's start). answers: those that
+    a booking takes, as JSON. explain: also what is refused."""
 
     event_type: str = Field(max_length=100)
-    explain: bool = False
+    explain: AskedFlag = False
 
 
 class RefusedShown(TypedDict):

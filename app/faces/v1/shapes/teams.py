@@ -1,10 +1,10 @@
 """Teams: what `/v1` takes and gives."""
 
-from typing import Any
-
 from pydantic import Field, model_validator
+from typing_extensions import TypedDict
 
 from app.core.ids import Kind, encode
+from app.core.shown import TeamRef, Time, UserRef
 from app.core.times import iso
 from app.domain.identity.teams import Team
 from app.web.fields import Handle, Name, UserId, WireModel, refusal
@@ -27,7 +27,16 @@ class TeamPatch(TeamIn):
     name: Name = ""
 
 
-def team_out(team: Team) -> dict[str, Any]:
+class TeamShown(TypedDict):
+    id: TeamRef
+    slug: str
+    name: str
+    user_ids: list[UserRef]
+    created_at: Time
+    updated_at: Time
+
+
+def team_out(team: Team) -> TeamShown:
     return {
         "id": encode(Kind.TEAM, team.id),
         "slug": team.slug,

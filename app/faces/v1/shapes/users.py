@@ -1,11 +1,17 @@
 """People: what `/v1` takes and gives."""
 
-from typing import Any, Literal
+from typing import Annotated, Literal, get_args
+
+from typing_extensions import TypedDict
 
 from app.core.ids import Kind, encode
+from app.core.shown import KeyRef, Mail, OrganizationRef, Time, UserRef, Zone, one_of
 from app.core.times import iso
 from app.domain.identity.models import Principal, User
+from app.domain.identity.scopes import SCOPES
 from app.web.fields import Email, Handle, Name, WireModel, ZoneName
+
+Role = Literal["owner", "admin", "member"]
 
 
 class PersonIn(WireModel):
@@ -15,7 +21,7 @@ class PersonIn(WireModel):
     name: Name
     username: Handle | None = None
     timezone: ZoneName | None = None
-    role: Literal["owner", "admin", "member"] = "member"
+    role: Role = "member"
 
 
 class PersonPatch(PersonIn):
@@ -25,7 +31,38 @@ class PersonPatch(PersonIn):
     timezone: ZoneName = ""
 
 
-def user_out(user: User) -> dict[str, Any]:
+class UserShown(TypedDict):
+    id: UserRef
+    email: Mail
+    name: str
+    username: str
+    timezone: Zone
+    role: Annotated[str, one_of(*get_args(Role))]
+    created_at: Time
+    updated_at: Time
+
+
+class OrganizationShown(TypedDict):
+    id: OrganizationRef
+    name: str
+
+
+class KeyShown(TypedDict):
+    id: KeyRef
+    name: str
+    scopes: list[Annotated[str, one_of(*SCOPES)]]
+
+
+class Me(TypedDict):
+    """Who is behind the key."""
+
+    success: Literal[True]
+    user: UserShown
+    organization: OrganizationShown
+    key: KeyShown
+
+
+def user_out(user: User) -> UserShown:
     return {
         "id": encode(Kind.USER, user.id),
         "email": user.email,
@@ -38,7 +75,7 @@ def user_out(user: User) -> dict[str, Any]:
     }
 
 
-def me_out(principal: Principal, user: User) -> dict[str, Any]:
+def me_out(principal: Principal, user: User) -> Me:
     return {
         "success": True,
         "user": user_out(user),

@@ -1,0 +1,48 @@
+"""What can be done next with what an operation has made: OpenAPI links, from the paths alone.
+
+The one rule: a link is declared where the answer has the very value that the other path wants, and nowhere else.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from app.web.openapi.operations import KINDS, PARAMETER, AnyRoute, name_of
+from app.web.openapi.schemas import Schema
+from app.web.operation import Many, One
+from app.web.routing import Route
+
+# paths that want a value of an answer which is not called as their parameter is
+_TOKENS = {"/v1/cancel/{token}": "cancel_token", "/v1/reschedule/{token}": "reschedule_token"}
+
+
+def links_from(route: AnyRoute, routes: Sequence[AnyRoute]) -> Schema:
+    """By the operationId of what comes next. What takes an Idempotency-Key makes something."""
+    answer = route.operation.answer
+    if not route.operation.replays or answer is None or isinstance(answer, Many):
+        return {}
+    shown, place = (answer.shown, f"/{answer.noun}") if isinstance(answer, One) else (answer, "")
+    fields = set(shown.__annotations__)
+    return {
+        name_of(other): {
+            "operationId": name_of(other),
+            "parameters": {parameter: f"$response.body#{place}/{field}"},
+        }
+        for other in routes
+        for parameter, field in _wanted(route, other)
+        if field in fields
+    }
+
+
+def _wanted(route: AnyRoute, other: AnyRoute) -> Iterator[tuple[str, str]]:
+    """The parameter of the other path, and the field that has its value."""
+    parameters = PARAMETER.findall(other.path)
+    if len(parameters) != 1:
+        return
+    for path, field in _TOKENS.items():
+        if other.path.startswith(path):
+            yield parameters[0], field
+    if parameters == ["link_code"]:
+        yield "link_code", "link_code"
+    nouns = route.path.split("/")[2]
+    made = route.operation.status == 201 and route.path == f"/v1/{nouns}" and nouns in {*KINDS, "event-types"}
+    if made and isinstance(other, Route) and other.path.startswith(f"{route.path}/{{"):
+        yield parameters[0], parameters[0]

@@ -1,0 +1,45 @@
+"""What a route does, reads and answers, beside its path: for the OpenAPI document, and so for every caller.
+
+The one rule: the document speaks of what serves. A handler that reads another model than its operation names fails.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel
+
+
+@dataclass(frozen=True, slots=True)
+class One:
+    """`{"success": true, "<noun>": {…}}`. shown: the TypedDict of the thing."""
+
+    noun: str
+    shown: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Many:
+    """`{"success": true, "<nouns>": […], "pagination": {…}}`. numbered: pages may be asked for by number, too."""
+
+    nouns: str
+    shown: Any
+    numbered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """answer: `One`, `Many` or the TypedDict of its JSON, or None where there is no body. problems: codes that it
+    answers besides those which follow from the rest (credentials, scopes, ids in the path, bodies, limits). replays: it
+    takes an Idempotency-Key. optional: no body at all is an empty one. page: a browser gets HTML instead. name: the
+    operationId, where the one made from method and path is not what a client library would call it."""
+
+    summary: str
+    body: type[BaseModel] | None = None
+    query: type[BaseModel] | None = None
+    answer: Any = None
+    status: int = 200
+    problems: tuple[str, ...] = ()
+    replays: bool = False
+    optional: bool = False
+    page: bool = False
+    name: str = ""

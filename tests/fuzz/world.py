@@ -1,0 +1,133 @@
+"""An organization with some of everything, so that what Schemathesis asks for exists every other time.
+
+The one rule: the document is tested as a stranger would read it; all that this adds is values that exist.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+from app.core import db
+from app.core.vault import Vault
+from tests.support import Api, Tenant, booking_body
+from tests.visitors import confirm_token, let_it_be_over
+
+Values = Mapping[str, Sequence[str]]
+
+_ASKED = {"query.service_id": "services", "query.host_id": "hosts"}
+_SENT = {
+    "body.slot_token": "slot_tokens",
+    "body.host_id": "hosts",
+    "body.service_id": "services",
+    "body.answers[*].question_id": "questions",
+}
+# which values go where, by the paths of the document; the first that fits
+_BOUND = {
+    "^/v1/bookings/[{]id[}]/(confirm|decline)$": {"path.id": "decidable"},
+    "^/v1/bookings/[{]id[}]/(complete|no-show)$": {"path.id": "over"},
+    "^/v1/bookings/": {"path.id": "bookings"},
+    "^/v1/bookings$": {
+        "body.event_type": "codes",
+        "body.event_type_id": "event_types",
+        "body.link_code": "links",
+        **_SENT,
+        "query.event_type_id": "event_types",
+        "query.assigned_to_id": "hosts",
+    },
+    "^/v1/event-types/": {"path.code": "codes"},
+    "^/v1/slots$": {"query.event_type": "codes", **_ASKED},
+    "^/v1/users/": {"path.id": "users"},
+    "^/v1/teams": {"path.id": "teams", "body.user_ids[*]": "users"},
+    "^/v1/schedules/": {"path.id": "schedules"},
+    "^/v1/locations/": {"path.id": "locations"},
+    "^/v1/resources": {"path.id": "resources", "body.location_id": "locations", "query.location_id": "locations"},
+    "^/v1/webhooks/": {"path.id": "webhooks"},
+    "^/v1/book/link/[^/]+$": {"path.link_code": "links", **_SENT},
+    "^/v1/book/link/[^/]+/slots$": {"path.link_code": "links", **_ASKED},
+    "^/v1/book/[{]username[}]/[^/]+$": {"path.username": "usernames", "path.event_slug": "slugs", **_SENT},
+    "^/v1/book/[{]username[}]/[^/]+/slots$": {"path.username": "usernames", "path.event_slug": "slugs", **_ASKED},
+    "^/v1/deliveries/": {"path.id": "deliveries"},
+    "^/v1/cancel/": {"path.token": "cancel_tokens"},
+    "^/v1/reschedule/": {"path.token": "reschedule_tokens"},
+}
+
+
+async def build(api: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soon: datetime) -> dict[str, list[str]]:
+    """Make it, and say what there is by kind."""
+    schedule = (await api.always_open())["id"]
+    location = (await api.post("/v1/locations", {"name": "Berlin", "timezone": "Europe/Berlin"})).ok(201)["location"]
+    room = {"name": "Room", "kind": "room", "location_id": location["id"], "units": 3}
+    resource = (await api.post("/v1/resources", room)).ok(201)["resource"]
+    people = [await api.person() for _ in range(3)]
+    team = {"slug": f"{tenant.username}-team", "name": "Team", "user_ids": [people[0]["id"]]}
+    webhook = (await api.post("/v1/webhooks", {"url": "http://127.0.0.1:9/hook"})).ok(201)["webhook"]
+    question = {"id": "size", "label": "Size", "type": "select", "options": ["small", "large"]}
+    rule = {"question_id": "size", "operator": "equals", "value": "small", "action": "reject", "message": "Too small."}
+    kinds: dict[str, dict[str, Any]] = {
+        "plain": {},
+        "asking": {"requires_confirmation": True, "questions": [question], "routing_rules": [rule]},
+        "seated": {"seats": 20, "durations": [15, 30]},
+        "roomy": {"requires": [{"kind": "room"}], "services": [{"id": "long", "name": "Long", "duration_minutes": 60}]},
+    }
+    made = [
+        await api.event_type(code=code, title=code, schedule_id=schedule, booking_window_days=None, **fields)
+        for code, fields in kinds.items()
+    ]
+    links = [
+        (await api.post(f"/v1/event-types/{code}/links", {"max_uses": 1000})).ok(201)["link"]
+        for code in ("plain", "seated")
+    ]
+    bookings = [
+        (await api.post("/v1/bookings", booking_body(code, soon + timedelta(hours=hour)))).ok(201)["booking"]
+        for code, hours in (("plain", range(6)), ("asking", range(6, 14)), ("seated", range(14, 18)))
+        for hour in hours
+    ]
+    day = (soon + timedelta(days=1)).date()
+    listed = (await api.get(f"/v1/slots?event_type=roomy&service_id=long&start={day}&end={day}")).ok()["slots"]
+    over = [each["id"] for each in bookings if each["event_type"] == "plain"][:3]
+    for each in over:
+        await let_it_be_over(conn, each)
+    sample = (await api.post(f"/v1/webhooks/{webhook['id']}/test")).ok()["delivery"]
+    pending = [each for each in bookings if each["status"] == "PENDING_CONFIRMATION"]
+    return {
+        "codes": list(kinds),
+        "event_types": [each["id"] for each in made],
+        "slugs": [urlsplit(each["booking_url"]).path.rsplit("/", 1)[-1] for each in made],
+        "usernames": [tenant.username],
+        "links": [each["link_code"] for each in links],
+        "bookings": [each["id"] for each in bookings],
+        "cancel_tokens": [each["cancel_token"] for each in bookings],
+        "reschedule_tokens": [each["reschedule_token"] for each in bookings],
+        "decidable": [
+            *[each["id"] for each in pending[:4]],
+            *[await confirm_token(conn, vault, tenant, each["id"]) for each in pending[4:]],
+        ],
+        "over": over,
+        "deliveries": [sample["id"]],
+        "slot_tokens": [slot["token"] for slots in listed.values() for slot in slots],
+        "hosts": [made[0]["hosts"][0]["user_id"]],
+        "services": ["long"],
+        "questions": ["size"],
+        "schedules": [schedule],
+        "locations": [location["id"]],
+        "resources": [resource["id"]],
+        "users": [each["id"] for each in people],
+        "teams": [(await api.post("/v1/teams", team)).ok(201)["team"]["id"]],
+        "webhooks": [webhook["id"]],
+    }
+
+
+def configuration(base: str, world: Values) -> str:
+    """The configuration with these values, in the order that Schemathesis looks them up."""
+    parts = [base]
+    parts += [f"[dictionaries.{name}]\nvalues = {json.dumps(list(values))}\n" for name, values in world.items()]
+    for path, bound in _BOUND.items():
+        lines = [f'"{place}" = {{dictionary = "{name}", probability = 0.9}}' for place, name in bound.items()]
+        # what ends a thing is left to the things that the run makes itself
+        parts.append(
+            f"[[operations]]\ninclude-path-regex = '{path}'\nexclude-method = 'DELETE'\n"
+            "[operations.parameters]\n" + "\n".join(lines) + "\n"
+        )
+    return "\n".join(parts)
