@@ -29,22 +29,22 @@ async def types(api: Api, booking: Any) -> list[str]:
 async def test_a_meeting_completes_after_its_end(api: Api, conn: db.Connection, soon: datetime) -> None:
     booking = await booked(api, await offer(api), soon)
     manual = await booked(api, await offer(api, auto_complete=False), soon + 2 * HOUR)
-    await take_due_steps(conn, 100, soon + HOUR - timedelta(seconds=1))
+    await take_due_steps(conn, 100_000, soon + HOUR - timedelta(seconds=1))
     assert (await status_of(api, booking))["status"] == "SCHEDULED"
-    await take_due_steps(conn, 100, soon + 9 * HOUR)
+    await take_due_steps(conn, 100_000, soon + 9 * HOUR)
     done = await status_of(api, booking)
     assert done["status"] == "COMPLETED"
     assert done["history"][-1]["by"] == "system"
     assert await types(api, booking) == ["booking.created", "booking.completed"]
     assert (await status_of(api, manual))["status"] == "SCHEDULED"
-    await take_due_steps(conn, 100, soon + 9 * HOUR)
+    await take_due_steps(conn, 100_000, soon + 9 * HOUR)
     assert await types(api, booking) == ["booking.created", "booking.completed"]
 
 
 async def test_a_moved_meeting_completes_too(api: Api, conn: db.Connection, soon: datetime) -> None:
     first = await booked(api, await offer(api), soon)
     moved = (await api.post(f"/v1/bookings/{first['id']}/reschedule", {"start_time": str(soon + HOUR)})).ok()["booking"]
-    await take_due_steps(conn, 100, soon + 2 * HOUR)
+    await take_due_steps(conn, 100_000, soon + 2 * HOUR)
     assert (await status_of(api, moved))["status"] == "COMPLETED"
     assert (await status_of(api, first))["cancellation"]["reason"] == "rescheduled"
 
@@ -55,9 +55,9 @@ async def test_a_request_that_nobody_answered_ends_when_its_time_comes(
 ) -> None:
     """However late the worker comes: the meeting may be over by then."""
     asked = await booked(api, await offer(api, requires_confirmation=True), soon)
-    await take_due_steps(conn, 100, soon - timedelta(seconds=1))
+    await take_due_steps(conn, 100_000, soon - timedelta(seconds=1))
     assert (await status_of(api, asked))["status"] == "PENDING_CONFIRMATION"
-    await take_due_steps(conn, 100, soon + late)
+    await take_due_steps(conn, 100_000, soon + late)
     ended = await status_of(api, asked)
     assert ended["status"] == "CANCELLED"
     assert (ended["cancellation"]["by"], ended["cancellation"]["reason"]) == ("system", "unanswered")
@@ -75,7 +75,7 @@ async def test_two_workers_take_each_step_once(
 
         async def tick() -> None:
             async with db.acquire(pool) as own:
-                await take_due_steps(own, 100, soon + 20 * HOUR)
+                await take_due_steps(own, 100_000, soon + 20 * HOUR)
 
         await asyncio.gather(*(tick() for _ in range(4)))
     rows = await conn.fetch(
@@ -101,7 +101,7 @@ async def test_one_that_cannot_be_taken_keeps_no_other(api: Api, conn: db.Connec
         """
     )
     try:
-        await take_due_steps(conn, 100, soon + 9 * HOUR)
+        await take_due_steps(conn, 100_000, soon + 9 * HOUR)
     finally:
         await conn.execute(f"drop trigger stuck_{name} on bookings")
     assert (await status_of(api, stuck))["status"] == "SCHEDULED"
@@ -144,7 +144,7 @@ async def test_a_fault_of_ours_in_one_booking_keeps_no_other_from_its_step(
     spoiled, other = await booked(api, made, soon), await booked(api, made, soon + HOUR)
     await _spoil(conn, spoiled)
     try:
-        await take_due_steps(conn, 100, soon + 9 * HOUR)
+        await take_due_steps(conn, 100_000, soon + 9 * HOUR)
         shown = (await api.get(f"/v1/bookings/{other['id']}")).ok()["booking"]
         assert shown["status"] == "COMPLETED"
     finally:
