@@ -63,8 +63,8 @@ async def crowd(api: Api, conn: db.Connection, tenant: Tenant, soon: datetime) -
     await conn.execute(
         """
         insert into events (org_id, id, type, booking_id, sequence, at, body, xact)
-        select e.org_id, ('00000000-0000-7000-8000-' || lpad(to_hex(no), 12, '0'))::uuid, e.type, e.booking_id, 1000000 + no,
-               e.at - interval '9 days', e.body, no::text::xid8
+        select e.org_id, ('00000000-0000-7000-8000-' || lpad(to_hex(no), 12, '0'))::uuid, e.type, e.booking_id,
+               1000000 + no, e.at - interval '9 days', e.body, no::text::xid8
         from events e, generate_series(1, $3::int) no
         where e.org_id = $1 and e.booking_id = $2
         """,
