@@ -80,6 +80,8 @@ class Story(RuleBasedStateMachine):
             if hasattr(self, "conn"):
                 await self.conn.close()
             await self.context.__aexit__(None, None, None)
+            # a transport closes its socket in the loop's next turn, and this loop has few left
+            await asyncio.sleep(0.01)
 
         self.run(leave())
         self.runner.close()
