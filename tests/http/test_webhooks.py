@@ -49,6 +49,16 @@ async def settle(conn: db.Connection, tenant: Tenant, status: str) -> None:
     )
 
 
+async def three_delivered(api: Api, conn: db.Connection, tenant: Tenant, vault: Vault, soon: datetime) -> Any:
+    """A webhook that has heard of three bookings."""
+    made, hook = await offer(api), await subscribe(api)
+    for hour in range(3):
+        await booked(api, made, soon + hour * HOUR)
+    await fan_out(conn, vault)
+    await settle(conn, tenant, "delivered")
+    return hook
+
+
 async def test_changes_merge(api: Api) -> None:
     made = await subscribe(api, description="first")
     secretless = {name: value for name, value in made.items() if name != "secret"}
@@ -242,11 +252,7 @@ async def test_sending_again_keeps_the_ids(
 async def test_a_period_is_replayed(
     api: Api, conn: db.Connection, tenant: Tenant, vault: Vault, soon: datetime
 ) -> None:
-    made, hook = await offer(api), await subscribe(api)
-    for hour in range(3):
-        await booked(api, made, soon + hour * HOUR)
-    await fan_out(conn, vault)
-    await settle(conn, tenant, "delivered")
+    hook = await three_delivered(api, conn, tenant, vault, soon)
     late = await subscribe(api, events=["booking.created"])
     await api.post(f"/v1/webhooks/{hook['id']}/test")
     path, since = f"/v1/webhooks/{hook['id']}/replay", (datetime.now(UTC) - HOUR).isoformat()
@@ -263,11 +269,7 @@ async def test_a_period_is_replayed(
 async def test_what_failed_is_replayed_alone(
     api: Api, conn: db.Connection, tenant: Tenant, vault: Vault, soon: datetime
 ) -> None:
-    made, hook = await offer(api), await subscribe(api)
-    for hour in range(3):
-        await booked(api, made, soon + hour * HOUR)
-    await fan_out(conn, vault)
-    await settle(conn, tenant, "delivered")
+    hook = await three_delivered(api, conn, tenant, vault, soon)
     lost = (await deliveries(api, hook))[1]
     delivery_id = decode(Kind.DELIVERY, lost["id"])
     await conn.execute(
