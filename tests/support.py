@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
 
 from aiohttp import ClientResponse, web
@@ -126,6 +127,18 @@ class Api:
 
     async def post(self, path: str, body: Any = None, **headers: str) -> Answer:
         return await self.call("POST", path, body, **headers)
+
+    async def walk(self, path: str, nouns: str, limit: int, **query: Any) -> list[str]:
+        """Every id of every page of a list."""
+        found: list[str] = []
+        while True:
+            page = (await self.get(f"{path}?{urlencode({'limit': limit, **query}, doseq=True)}")).ok()
+            found += [each["id"] for each in page[nouns]]
+            cursor = page["pagination"]["next_cursor"]
+            assert page["pagination"]["has_more"] is (cursor is not None)
+            if cursor is None:
+                return found
+            query["cursor"] = cursor
 
     async def event_type(self, **fields: Any) -> Any:
         return (await self.post("/v1/event-types", {"title": "Call", **fields})).ok(201)["event_type"]

@@ -23,17 +23,8 @@ async def ids(api: Api, **query: Any) -> list[str]:
     return [each["id"] for each in (await page(api, **query))["bookings"]]
 
 
-async def walk(api: Api, **query: Any) -> list[str]:
-    """Every id of every page."""
-    found: list[str] = []
-    while True:
-        shown = await page(api, **query)
-        found += [each["id"] for each in shown["bookings"]]
-        cursor = shown["pagination"]["next_cursor"]
-        assert shown["pagination"]["has_more"] is (cursor is not None)
-        if cursor is None:
-            return found
-        query["cursor"] = cursor
+async def walk(api: Api, limit: int, **query: Any) -> list[str]:
+    return await api.walk("/v1/bookings", "bookings", limit, **query)
 
 
 async def test_the_earliest_start_comes_first_page_by_page(api: Api, soon: datetime) -> None:

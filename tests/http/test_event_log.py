@@ -46,14 +46,7 @@ async def test_reading_on_from_the_last_event_seen(api: Api, soon: datetime) -> 
     for hour in range(5):
         await booked(api, made, soon + hour * HOUR)
     every = [each["id"] for each in await events(api)]
-    seen: list[str] = []
-    query = "limit=2"
-    while True:
-        page = (await api.get(f"/v1/events?{query}")).ok()
-        seen += [each["id"] for each in page["events"]]
-        if not page["pagination"]["has_more"]:
-            break
-        query = f"limit=2&cursor={page['pagination']['next_cursor']}"
+    seen = await api.walk("/v1/events", "events", 2)
     assert seen == every
     assert len(seen) == 5
     await booked(api, made, soon + 9 * HOUR)

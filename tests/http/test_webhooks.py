@@ -215,14 +215,7 @@ async def test_the_log_is_newest_first_page_by_page(
     every = await deliveries(api, hook)
     assert len(every) == 5
     assert [each["created_at"] for each in every] == sorted((each["created_at"] for each in every), reverse=True)
-    seen: list[str] = []
-    query = "limit=2"
-    while True:
-        page = (await api.get(f"/v1/webhooks/{hook['id']}/deliveries?{query}")).ok()
-        seen += [each["id"] for each in page["deliveries"]]
-        if not page["pagination"]["has_more"]:
-            break
-        query = f"limit=2&cursor={page['pagination']['next_cursor']}"
+    seen = await api.walk(f"/v1/webhooks/{hook['id']}/deliveries", "deliveries", 2)
     assert seen == [each["id"] for each in every]
     await settle(conn, tenant, "delivered")
     assert await deliveries(api, hook, "status=pending") == []
