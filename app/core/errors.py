@@ -60,6 +60,11 @@ class InvalidInput(SlotwireError):
         return cls(f"{field}: {message}", errors=[FieldError(field, code, message)])
 
 
+def unknown_cursor() -> InvalidInput:
+    """For a cursor that no page of this list gave out."""
+    return InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
+
+
 class Unauthorized(SlotwireError):
     code = "unauthorized"
     title = "A valid credential is needed"

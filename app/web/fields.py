@@ -101,6 +101,13 @@ def missing(*fields: str) -> PydanticCustomError:
     return PydanticCustomError("missing", "is required", {"fields": fields})
 
 
+def refuse_nulls(model: BaseModel, names: Iterable[str]) -> None:
+    """For fields that may be left out and not be null. Raises the refusal of the first one that is."""
+    for name in names:
+        if name in model.model_fields_set and getattr(model, name) is None:
+            raise refusal(name, "must not be null")
+
+
 def stating(
     *, never_null: Iterable[str] = (), needs: Iterable[Sequence[Sequence[str]]] = ()
 ) -> Callable[[dict[str, Any]], None]:

@@ -61,7 +61,6 @@ class Limiter:
     """Counts requests. redis: shared counts; without it, or while it is away, this process has its own."""
 
     def __init__(self, redis: Redis | None) -> None:
-        self._redis = redis
         self._script = redis.register_script(_TAKE) if redis is not None else None
         self._windows: dict[tuple[str, str], _Window] = {}
         self._asking: dict[tuple[str, str], asyncio.Lock] = {}
@@ -87,7 +86,7 @@ class Limiter:
                     retry_after=reset,
                     policy=limit.policy,
                 )
-        _tell(request.get(HEADERS), told)
+        _tell(request[HEADERS], told)
         if refused is not None:
             raise refused
 
@@ -115,19 +114,15 @@ class Limiter:
         """Take the next portion: of everybody's count, or all of it where nobody else can be asked."""
         at = time.monotonic()
         taken = await self._take(limit, quota) if at >= self._silent_until else None
+        known = self._windows.get((limit.policy, limit.who))
+        if known is None or known.ends_at <= at:
+            known = _Window(at + quota.seconds, 0, 0)
         if taken is None:
-            known = self._windows.get((limit.policy, limit.who))
-            if known is None or known.ends_at <= at:
-                known = _Window(at + quota.seconds, quota.count, quota.count)
-            else:
-                known.ours, known.taken = known.ours + quota.count - known.taken, quota.count
-            window = known
+            window = _Window(known.ends_at, known.ours + quota.count - known.taken, quota.count)
         else:
             granted, total, left_ms = taken
-            # what is left of another portion, if two were asked for after all
-            known = self._windows.get((limit.policy, limit.who))
-            kept = known.ours if known is not None and known.ends_at > at else 0
-            window = _Window(at + max(left_ms, 1) / 1000, granted + kept, total)
+            # with what is left of another portion, if two were asked for after all
+            window = _Window(at + max(left_ms, 1) / 1000, granted + known.ours, total)
         if len(self._windows) >= _MOST_WINDOWS:
             self._forget(at)
         self._windows[limit.policy, limit.who] = window
@@ -152,9 +147,7 @@ class Limiter:
             self._windows.clear()
 
 
-def _tell(headers: dict[str, str] | None, told: Iterable[tuple[str, Quota, int, int]]) -> None:
-    if headers is None:
-        return
+def _tell(headers: dict[str, str], told: Iterable[tuple[str, Quota, int, int]]) -> None:
     policies = [f'"{policy}";q={quota.count};w={quota.seconds}' for policy, quota, _, _ in told]
     states = [f'"{policy}";r={left};t={reset}' for policy, _, left, reset in told]
     for name, values in (("RateLimit-Policy", policies), ("RateLimit", states)):

@@ -13,7 +13,7 @@ from aiohttp import web
 from pydantic import Field, model_validator
 
 from app.core.db import Connection
-from app.core.errors import InvalidInput
+from app.core.errors import unknown_cursor
 from app.core.ids import Kind, decode, encode
 from app.web.call import Call, json_response
 from app.web.fields import AskedNumber, QueryModel, refusal
@@ -75,7 +75,7 @@ def cursor_id(kind: Kind, cursor: str | None) -> UUID | None:
         return None
     value = decode(kind, cursor)
     if value is None:
-        raise InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
+        raise unknown_cursor()
     return value
 
 

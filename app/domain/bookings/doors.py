@@ -18,6 +18,7 @@ from app.domain.bookings.models import Booking
 from app.domain.bookings.queries import get_booking
 from app.domain.bookings.tokens import Purpose, parse, proves
 from app.domain.identity.models import Visitor
+from app.domain.identity.organizations import visitor_of
 
 SQL = sql.load("doors")
 
@@ -54,7 +55,7 @@ async def open_door(conn: Connection, token: str, purpose: Purpose, vault: Vault
     row = await conn.fetchrow(SQL.find_booking, org_id, booking_id)
     if row is None:
         raise _unknown()
-    visitor = Visitor(org_id, row["org_name"], vault.unseal_cached(row["secret_sealed"]))
+    visitor = visitor_of(row, vault)
     if not proves(proof, visitor.secret, purpose, booking_id, row["token_version"]):
         raise _unknown()
     booking = await get_booking(conn, org_id, booking_id)

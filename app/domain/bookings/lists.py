@@ -12,7 +12,7 @@ from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import InvalidInput
+from app.core.errors import unknown_cursor
 from app.domain.availability.windows import local_date
 from app.domain.bookings.lifecycle import Status
 from app.domain.bookings.models import Booking
@@ -106,5 +106,5 @@ async def _place_of(conn: Connection, org_id: UUID, after: UUID) -> tuple[dateti
     """A place after nothing would be an empty page, which says that the list is over."""
     row = await conn.fetchrow(SQL.find_cursor, org_id, after)
     if row is None:
-        raise InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
+        raise unknown_cursor()
     return row["starts_at"], row["id"]

@@ -13,6 +13,7 @@ from app.core.db import Connection
 from app.core.errors import NotFound
 from app.core.vault import Vault
 from app.domain.identity.models import Visitor
+from app.domain.identity.organizations import visitor_of
 
 SQL = sql.load("doors")
 
@@ -59,8 +60,7 @@ async def find_page(conn: Connection, handle: str, slug: str, vault: Vault) -> P
     row = await conn.fetchrow(SQL.find_page, handle, slug)
     if row is None:
         raise no_page()
-    visitor = Visitor(row["org_id"], row["org_name"], vault.unseal_cached(row["secret_sealed"]))
-    return PageDoor(visitor, row["event_type_id"], row["active"])
+    return PageDoor(visitor_of(row, vault), row["event_type_id"], row["active"])
 
 
 async def show_page(conn: Connection, org_id: UUID, event_type_id: UUID) -> Page:

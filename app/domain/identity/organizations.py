@@ -10,7 +10,7 @@ from app.core.db import Connection
 from app.core.errors import Conflict, InvalidInput
 from app.core.ids import new_id
 from app.core.vault import Vault, new_secret
-from app.domain.identity.models import Principal, User
+from app.domain.identity.models import Principal, User, Visitor
 
 SQL = sql.load("identity")
 
@@ -82,6 +82,11 @@ async def create_organization(conn: Connection, owner: NewOwner, vault: Vault, n
     if await conn.fetchval(SQL.claim_handle_for_user, owner.username, org_id, user_id) is None:
         raise Conflict(f"The username '{owner.username}' is taken; choose another.")
     return org_id, user_id
+
+
+def visitor_of(row: sql.Row, vault: Vault) -> Visitor:
+    """Of a row that a door found: org_id, org_name, secret_sealed."""
+    return Visitor(row["org_id"], row["org_name"], vault.unseal_cached(row["secret_sealed"]))
 
 
 def user_of(row: sql.Row) -> User:

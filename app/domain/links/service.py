@@ -15,7 +15,7 @@ from app.core.errors import InvalidInput, NotFound
 from app.core.ids import new_id
 from app.core.vault import Vault, digest
 from app.domain.event_types.service import get_event_type
-from app.domain.identity.models import Visitor
+from app.domain.identity.organizations import visitor_of
 from app.domain.links.models import EventLink, LinkDoor, NewLink
 
 SQL = sql.load("links")
@@ -73,8 +73,7 @@ async def get_link(conn: Connection, code: str, now: datetime) -> EventLink:
 async def open_link(conn: Connection, code: str, vault: Vault, now: datetime) -> LinkDoor:
     """For a visitor who knows nothing but the code. Raises NotFound `link_not_found`."""
     row = await _find(conn, code, now)
-    visitor = Visitor(row["org_id"], row["org_name"], vault.unseal_cached(row["secret_sealed"]))
-    return LinkDoor(visitor, _link(row, code), row["active"])
+    return LinkDoor(visitor_of(row, vault), _link(row, code), row["active"])
 
 
 def unknown_link() -> NotFound:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.errors import Conflict, InvalidInput, NotFound, unknown_cursor
 from app.core.ids import new_id
 from app.domain.bookings.events import Event
 from app.domain.webhooks.subscriptions import get_webhook
@@ -58,7 +58,7 @@ async def list_deliveries(
     if after is not None:
         row = await conn.fetchrow(SQL.find_delivery_place, org_id, webhook_id, after)
         if row is None:
-            raise InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
+            raise unknown_cursor()
         place = (row["created_at"], row["id"])
     rows = await conn.fetch(SQL.list_deliveries, org_id, webhook_id, statuses, *place, limit)
     return [_delivery(row) for row in rows]

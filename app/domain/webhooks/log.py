@@ -12,7 +12,7 @@ from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import InvalidInput, NotFound
+from app.core.errors import NotFound, unknown_cursor
 from app.core.ids import first_id
 
 SQL = sql.load("events")
@@ -62,7 +62,7 @@ async def list_events(
 async def _place_of(conn: Connection, org_id: UUID, after: UUID) -> tuple[str, UUID]:
     row = await conn.fetchrow(SQL.find_place, org_id, after)
     if row is None:
-        raise InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
+        raise unknown_cursor()
     return row["xact"], row["id"]
 
 

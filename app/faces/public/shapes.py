@@ -1,6 +1,6 @@
 """What `/v1/book` and the links in mails take and give: flat objects, the words of seed 003."""
 
-from typing import Literal, NotRequired
+from typing import Literal, NotRequired, Self
 from uuid import UUID
 
 from pydantic import ConfigDict, Field, model_validator
@@ -26,7 +26,7 @@ from app.web.fields import (
     WireModel,
     ZoneName,
     missing,
-    refusal,
+    refuse_nulls,
     stating,
 )
 from app.web.shapes import AnswerIn, GuestIn, Minutes, QuestionId, SlotTokenText
@@ -44,19 +44,31 @@ _STATUSES: dict[Status, PublicStatus] = {
 }
 
 
-_WHEN = stating(never_null=("start_time", "slot_token"), needs=((("start_time",), ("slot_token",)),))
+_WHEN = ("start_time", "slot_token")
 
 
-class PublicBookingIn(WireModel):
+class WhenIn(WireModel):
+    """A time, or the token of a listed slot in its place."""
+
+    model_config = ConfigDict(json_schema_extra=stating(never_null=_WHEN, needs=([[name] for name in _WHEN],)))
+
+    start_time: Instant | None = None
+    slot_token: SlotTokenText | None = None
+
+    @model_validator(mode="after")
+    def _says_when(self) -> Self:
+        refuse_nulls(self, _WHEN)
+        if self.start_time is None and self.slot_token is None:
+            raise missing("start_time")
+        return self
+
+
+class PublicBookingIn(WhenIn):
     """A slot token may stand in for start_time."""
-
-    model_config = ConfigDict(json_schema_extra=_WHEN)
 
     attendee_name: Name
     attendee_email: Email
     timezone: ZoneName
-    start_time: Instant | None = None
-    slot_token: SlotTokenText | None = None
     notes: Text | None = None
     answers: list[AnswerIn] = Field(default_factory=list, max_length=100)
     attendee_phone: Phone | None = None
@@ -67,34 +79,12 @@ class PublicBookingIn(WireModel):
     host_id: UserId | None = None
     custom_fields: JsonObject = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _says_when(self) -> "PublicBookingIn":
-        _check_when(self.model_fields_set, self.start_time, self.slot_token)
-        return self
 
-
-class MoveIn(WireModel):
+class MoveIn(WhenIn):
     """Where to: a time, or the token of a listed slot."""
 
-    model_config = ConfigDict(json_schema_extra=_WHEN)
-
-    start_time: Instant | None = None
-    slot_token: SlotTokenText | None = None
     timezone: ZoneName | None = None
     reason: Text | None = None
-
-    @model_validator(mode="after")
-    def _says_when(self) -> "MoveIn":
-        _check_when(self.model_fields_set, self.start_time, self.slot_token)
-        return self
-
-
-def _check_when(given: set[str], start_time: object, slot_token: object) -> None:
-    for name, value in (("start_time", start_time), ("slot_token", slot_token)):
-        if name in given and value is None:
-            raise refusal(name, "must not be null")
-    if start_time is None and slot_token is None:
-        raise missing("start_time")
 
 
 class PublicQuestion(TypedDict):

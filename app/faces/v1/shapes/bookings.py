@@ -20,6 +20,7 @@ from app.web.fields import (
     ZoneName,
     missing,
     refusal,
+    refuse_nulls,
     stating,
 )
 from app.web.shapes import AnswerIn, GuestIn, Minutes, QuestionId, SlotTokenText
@@ -32,10 +33,13 @@ class AttendeeIn(WireModel):
     timezone: ZoneName
 
 
+_ALWAYS_KNOWN = ("name", "email", "timezone")
+
+
 class AttendeePatch(WireModel):
     """What is left out stays; a phone may be taken away with null."""
 
-    model_config = ConfigDict(json_schema_extra=stating(never_null=("name", "email", "timezone")))
+    model_config = ConfigDict(json_schema_extra=stating(never_null=_ALWAYS_KNOWN))
 
     name: Name | None = None
     email: Email | None = None
@@ -44,9 +48,7 @@ class AttendeePatch(WireModel):
 
     @model_validator(mode="after")
     def _names_who_comes(self) -> "AttendeePatch":
-        for name in ("name", "email", "timezone"):
-            if name in self.model_fields_set and getattr(self, name) is None:
-                raise refusal(name, "must not be null")
+        refuse_nulls(self, _ALWAYS_KNOWN)
         return self
 
 
@@ -60,13 +62,16 @@ class BookingPatch(WireModel):
         return {name: getattr(self.attendee, name) for name in self.attendee.model_fields_set}
 
 
+_LEFT_OUT_OR_GIVEN = ("attendee", "requested_time", "slot_token", "link_code")
+
+
 class BookingIn(WireModel):
     """The event type by id or by code, and a time; or a slot token, which says what and when; or a link, which says
     what."""
 
     model_config = ConfigDict(
         json_schema_extra=stating(
-            never_null=("attendee", "requested_time", "slot_token", "link_code"),
+            never_null=_LEFT_OUT_OR_GIVEN,
             needs=(
                 (("attendee",), ("hold_seconds",)),
                 (
@@ -99,9 +104,7 @@ class BookingIn(WireModel):
     def _is_complete(self) -> "BookingIn":
         if self.event_type_id is not None and self.event_type is not None:
             raise refusal("event_type", "give either event_type_id or event_type")
-        for name in ("attendee", "requested_time", "slot_token", "link_code"):
-            if name in self.model_fields_set and getattr(self, name) is None:
-                raise refusal(name, "must not be null")
+        refuse_nulls(self, _LEFT_OUT_OR_GIVEN)
         wanted = ["attendee"] if self.attendee is None and self.hold_seconds is None else []
         if self.slot_token is None:
             wanted += [] if self.event_type_id or self.event_type or self.link_code else ["event_type_id"]
