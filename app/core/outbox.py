@@ -13,6 +13,10 @@ from app.core.db import Connection
 SQL = sql.load("outbox")
 
 TOPIC_EVENT = "event"
+"""What webhooks are owed."""
+
+TOPIC_NOTICE = "notice"
+"""What people are owed: mail, and reminders to come."""
 
 
 async def oldest_due(conn: Connection) -> datetime | None:

@@ -12,10 +12,12 @@ import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.core.emails import is_email
 from app.core.quota import Quota, parse_quota
 
 type_network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -63,6 +65,12 @@ class Settings(BaseSettings):
     webhook_allow_networks: Annotated[tuple[type_network, ...], NoDecode] = ()
     webhook_timeout_seconds: float = Field(default=15.0, gt=0, le=60)
     webhook_concurrency: int = Field(default=100, ge=1, le=1000)
+    # smtp://user:password@host:587 (STARTTLS where it is offered) or smtps://…:465; none: no mail is sent
+    smtp_url: str = ""
+    # what mails come from; `bookings@` the host of the base address unless it is set
+    mail_from: str = ""
+    # without a mail server: where mails are put as .eml files
+    mail_dir: Path | None = None
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
 
     @field_validator("secret_keys", mode="before")
@@ -120,6 +128,27 @@ class Settings(BaseSettings):
             raise ValueError("expected redis://host:6379/0, rediss://… or unix:///path")
         return value
 
+    @field_validator("smtp_url")
+    @classmethod
+    def _is_smtp(cls, value: str) -> str:
+        # the words must not quote the address: it may hold a password
+        if value:
+            where = urlsplit(value)
+            try:
+                well_formed = where.scheme in {"smtp", "smtps"} and bool(where.hostname) and where.port != 0
+            except ValueError:
+                well_formed = False
+            if not well_formed:
+                raise ValueError("expected smtp://user:password@host:587 or smtps://user:password@host:465")
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if value and not is_email(value):
+            raise ValueError("expected an e-mail address, such as bookings@example.com")
+        return value
+
     @field_validator("base_url")
     @classmethod
     def _is_http(cls, value: str) -> str:
@@ -140,6 +169,12 @@ class Settings(BaseSettings):
     def public_url(self) -> str:
         """The address that links in answers and mails begin with, without a slash at its end."""
         return self.base_url or f"http://{'127.0.0.1' if self.host == '0.0.0.0' else self.host}:{self.port}"  # noqa: S104
+
+    @property
+    def sender(self) -> str:
+        """The address that mails come from."""
+        host = urlsplit(self.public_url).hostname or ""
+        return self.mail_from or f"bookings@{host if is_email(f'a@{host}') else 'localhost'}"
 
     @property
     def development(self) -> bool:

@@ -114,7 +114,7 @@ with type as (
     returning id
 ), owed as (
     insert into outbox (org_id, topic, ref_id, due_at)
-    select $1, 'event', id, $28 from event
+    select $1, topic, id, $28 from event, unnest($58::text[]) as topic
 ), turn as (
     update event_type_hosts h set assigned_count = h.assigned_count + 1, last_assigned_at = $28
     from booking b
@@ -144,7 +144,7 @@ select b.org_id, b.id, b.code, b.status, b.event_type_id, t.code as event_type_c
        b.custom_fields, b.metadata, b.answers, b.notes, b.location, b.requires_confirmation, b.cancelled_at,
        b.cancelled_by, b.cancellation_reason, b.rescheduled_from_id, b.rescheduled_to_id, b.token_version,
        b.event_sequence, b.created_at, b.updated_at, b.service_id, b.units, b.routing_trace, b.hold_expires_at,
-       b.host_ids, b.auto_complete, b.ical_uid, b.ical_sequence,
+       b.host_ids, b.auto_complete, b.ical_uid, b.ical_sequence, b.attendee_bounced_at,
        (select jsonb_agg(jsonb_build_object('user_id', u.id, 'name', u.name) order by o.no)
         from unnest(b.host_ids) with ordinality as o (user_id, no)
         join users u on u.org_id = b.org_id and u.id = o.user_id) as hosts,
@@ -178,7 +178,7 @@ with booking as (
     update bookings
     set status = $13, cancelled_at = case when $13 = 'CANCELLED' then $3::timestamptz end,
         cancelled_by = case when $13 = 'CANCELLED' then $4 end, cancellation_reason = $5, event_sequence = $6,
-        hold_expires_at = null, updated_at = $3
+        hold_expires_at = null, ical_sequence = $15, updated_at = $3
     where org_id = $1 and id = $2 and status = $7
     returning id, event_type_id, sitting_id, host_ids, counters
 ), sitting as (
@@ -231,12 +231,12 @@ with booking as (
     returning id
 )
 insert into outbox (org_id, topic, ref_id, due_at)
-select $1, 'event', id, $3 from event;
+select $1, topic, id, $3 from event, unnest($14::text[]) as topic;
 
 -- name: advance_booking
 -- A step that keeps what the booking holds: a confirmation.
 with booking as (
-    update bookings set status = $3, event_sequence = $4, updated_at = $5
+    update bookings set status = $3, event_sequence = $4, ical_sequence = $14, updated_at = $5
     where org_id = $1 and id = $2
     returning id, event_type_id
 ), step as (
@@ -250,7 +250,7 @@ with booking as (
     returning id
 )
 insert into outbox (org_id, topic, ref_id, due_at)
-select $1, 'event', id, $5 from event;
+select $1, topic, id, $5 from event, unnest($13::text[]) as topic;
 
 -- name: change_attendee
 -- No step of the lifecycle, so no line of the history.
@@ -258,7 +258,7 @@ with booking as (
     update bookings
     set attendee_name = $3, attendee_email = $4, attendee_phone = $5, timezone = $6, local_start = $7, token_version = $8,
         attendee_bounced_at = case when lower(attendee_email) = lower($4) then attendee_bounced_at end,
-        event_sequence = $9, updated_at = $10
+        event_sequence = $9, ical_sequence = $15, updated_at = $10
     where org_id = $1 and id = $2
     returning id, event_type_id
 ), event as (
@@ -267,7 +267,7 @@ with booking as (
     returning id
 )
 insert into outbox (org_id, topic, ref_id, due_at)
-select $1, 'event', id, $10 from event;
+select $1, topic, id, $10 from event, unnest($14::text[]) as topic;
 
 -- name: finish_booking
 -- A hold becomes a booking: the attendee's data, the step, the event; what it holds has no end any more.
@@ -293,7 +293,7 @@ with booking as (
     returning id
 )
 insert into outbox (org_id, topic, ref_id, due_at)
-select $1, 'event', id, $5 from event;
+select $1, topic, id, $5 from event, unnest($21::text[]) as topic;
 
 -- name: lock_moves
 -- Moves within an organization take turns: two that want each other's places would deadlock, since each gives its own back
@@ -314,7 +314,7 @@ with event as (
     update bookings set rescheduled_to_id = $2 where org_id = $1 and id = $7
 )
 insert into outbox (org_id, topic, ref_id, due_at)
-select $1, 'event', id, $5 from event;
+select $1, topic, id, $5 from event, unnest($9::text[]) as topic;
 
 -- name: find_ended_holds
 -- Holds that are over, behind these allocations.

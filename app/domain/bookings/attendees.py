@@ -43,12 +43,15 @@ async def change_attendee(
         timezone=attendee.timezone,
         token_version=before.token_version + moved_out,
         event_sequence=before.event_sequence + 1,
+        ical_sequence=before.ical_sequence + moved_out,
+        attendee_bounced_at=None if moved_out else before.attendee_bounced_at,
         updated_at=now,
     )
-    event = updated_event(booking, {"attendee": represent(before)["attendee"]}, now)
+    event = updated_event(booking, {"attendee": represent(before)["attendee"]}, now, noticed=moved_out)
     await conn.execute(
         SQL.change_attendee,
         *(org_id, booking_id, attendee.name, attendee.email, attendee.phone, attendee.timezone, local_start(booking)),
         *(booking.token_version, booking.event_sequence, now, event.id, event.type, event.body),
+        *(event.topics, booking.ical_sequence),
     )
     return booking

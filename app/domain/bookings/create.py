@@ -200,6 +200,7 @@ def _booking(
         cancelled_at=None,
         cancelled_by=None,
         cancellation_reason=None,
+        attendee_bounced_at=None,
         rescheduled_from_id=old.id if old else None,
         rescheduled_to_id=None,
         token_version=0,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 import orjson
 
+from app.core import outbox
 from app.core.ids import Kind, encode, new_id
 from app.core.times import iso
 from app.domain.bookings.models import Booking, BookingShown, represent
@@ -24,16 +25,22 @@ CANCELLED = "booking.cancelled"
 RESCHEDULED = "booking.rescheduled"
 COMPLETED = "booking.completed"
 NO_SHOW = "booking.no_show"
+REMINDER = "booking.reminder"
+
+# What people hear of, too; of an update only when it is the e-mail that changed.
+_NOTICED = frozenset({CREATED, CONFIRMED, DECLINED, CANCELLED, RESCHEDULED})
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event about to be written; `sequence` grows by one per event of a booking."""
+    """An event about to be written; `sequence` grows by one per event of a booking. topics: of the outbox, whose work
+    follows from it."""
 
     id: UUID
     type: str
     sequence: int
     body: str
+    topics: tuple[str, ...]
 
 
 def event_of(booking: Booking, event_type: str, shown: BookingShown, now: datetime) -> Event:
@@ -44,9 +51,17 @@ def event_of(booking: Booking, event_type: str, shown: BookingShown, now: dateti
     return _event(booking, event_type, {"booking": shown}, now)
 
 
-def updated_event(booking: Booking, previous: dict[str, Any], now: datetime) -> Event:
-    """What was changed without a step of the lifecycle. previous: the members that are different now, as they were."""
-    return _event(booking, UPDATED, {"booking": represent(booking), "previous": previous}, now)
+def updated_event(booking: Booking, previous: dict[str, Any], now: datetime, *, noticed: bool = False) -> Event:
+    """What was changed without a step of the lifecycle. previous: the members that are different now, as they were.
+    noticed: whether people are told."""
+    data = {"booking": represent(booking), "previous": previous}
+    return _event(booking, UPDATED, data, now, noticed=noticed)
+
+
+def reminder_event(booking: Booking, minutes_before: int, now: datetime) -> Event:
+    """The booking begins in so many minutes, or less where the worker was away."""
+    data = {"booking": represent(booking), "reminder": {"minutes_before": minutes_before}}
+    return _event(booking, REMINDER, data, now)
 
 
 def moved_event(booking: Booking, shown: BookingShown, previous: BookingShown, now: datetime) -> Event:
@@ -54,7 +69,7 @@ def moved_event(booking: Booking, shown: BookingShown, previous: BookingShown, n
     return _event(booking, RESCHEDULED, {"booking": shown, "previous": previous}, now)
 
 
-def _event(booking: Booking, event_type: str, data: dict[str, Any], now: datetime) -> Event:
+def _event(booking: Booking, event_type: str, data: dict[str, Any], now: datetime, *, noticed: bool = False) -> Event:
     event_id = new_id()
     body = {
         "id": encode(Kind.EVENT, event_id),
@@ -64,4 +79,7 @@ def _event(booking: Booking, event_type: str, data: dict[str, Any], now: datetim
         "sequence": booking.event_sequence,
         "data": data,
     }
-    return Event(event_id, event_type, booking.event_sequence, orjson.dumps(body).decode())
+    topics = [outbox.TOPIC_EVENT]
+    if noticed or event_type in _NOTICED:
+        topics.append(outbox.TOPIC_NOTICE)
+    return Event(event_id, event_type, booking.event_sequence, orjson.dumps(body).decode(), tuple(topics))

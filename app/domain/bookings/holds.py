@@ -111,5 +111,5 @@ async def _write(conn: Connection, booking: Booking, attendee: Attendee, actor: 
         *(booking.org_id, booking.id, booking.status.value, booking.event_sequence, now),
         *(booking.timezone, local_start(booking), attendee.name, attendee.email, attendee.phone),
         *(booking.guests, booking.custom_fields, booking.metadata, booking.answers, booking.notes),
-        *(actor.by, actor.id, event.id, event.type, event.body),
+        *(actor.by, actor.id, event.id, event.type, event.body, event.topics),
     )

@@ -93,6 +93,8 @@ class Booking:
     cancelled_at: datetime | None
     cancelled_by: str | None
     cancellation_reason: str | None
+    # a mail server said that the attendee's address takes no mail
+    attendee_bounced_at: datetime | None
     rescheduled_from_id: UUID | None
     rescheduled_to_id: UUID | None
     token_version: int
@@ -163,7 +165,9 @@ StepShown = TypedDict(
 
 
 class BookingShown(TypedDict):
-    """The tokens are null for whoever may only read."""
+    """The tokens are null for whoever may only read. attendee_bounced_at: when a mail server refused the attendee's
+    address for good. ical_uid, ical_sequence: of the calendar entry (RFC 5545), which a booking and all its reschedules
+    share."""
 
     id: BookingRef
     code: str
@@ -177,6 +181,7 @@ class BookingShown(TypedDict):
     end_time: Time
     timezone: Zone
     attendee: AttendeeShown | None
+    attendee_bounced_at: Time | None
     guests: list[GuestShown]
     custom_fields: dict[str, Any]
     answers: list[AnswerShown]
@@ -193,6 +198,8 @@ class BookingShown(TypedDict):
     rescheduled_from_id: BookingRef | None
     rescheduled_to_id: BookingRef | None
     requires_confirmation: bool
+    ical_uid: str
+    ical_sequence: int
     created_at: Time
     updated_at: Time
     history: list[StepShown]
@@ -261,6 +268,7 @@ def represent(booking: Booking) -> BookingShown:
         "end_time": iso(booking.ends_at),
         "timezone": booking.timezone,
         "attendee": _attendee(booking.attendee),
+        "attendee_bounced_at": iso(booking.attendee_bounced_at) if booking.attendee_bounced_at else None,
         "guests": cast("list[GuestShown]", booking.guests),
         "custom_fields": booking.custom_fields,
         "answers": cast("list[AnswerShown]", booking.answers),
@@ -277,6 +285,8 @@ def represent(booking: Booking) -> BookingShown:
         "rescheduled_from_id": _id(Kind.BOOKING, booking.rescheduled_from_id),
         "rescheduled_to_id": _id(Kind.BOOKING, booking.rescheduled_to_id),
         "requires_confirmation": booking.requires_confirmation,
+        "ical_uid": booking.ical_uid,
+        "ical_sequence": booking.ical_sequence,
         "created_at": iso(booking.created_at),
         "updated_at": iso(booking.updated_at),
         "history": [_step(step) for step in booking.history],

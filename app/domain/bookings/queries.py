@@ -14,7 +14,7 @@ SQL = sql.load("bookings")
 _PLAIN = (
     "org_id id code event_type_id event_type_code resource_id assigned_to_id starts_at ends_at timezone guests "
     "custom_fields metadata answers notes location requires_confirmation service_id units routing_trace "
-    "hold_expires_at auto_complete ical_uid ical_sequence cancelled_at cancelled_by "
+    "hold_expires_at auto_complete ical_uid ical_sequence attendee_bounced_at cancelled_at cancelled_by "
     "cancellation_reason rescheduled_from_id rescheduled_to_id token_version event_sequence created_at updated_at"
 ).split()
 

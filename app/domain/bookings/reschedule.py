@@ -57,5 +57,7 @@ async def reschedule_booking(
     booking = dataclasses.replace(created.booking, event_sequence=1, history=steps)
     before = dataclasses.replace(ended, rescheduled_to_id=booking.id)
     event = moved_event(booking, represent(booking), represent(before), now)
-    await conn.execute(SQL.note_rescheduled, org_id, booking.id, event.id, event.type, now, event.body, old.id, reason)
+    await conn.execute(
+        SQL.note_rescheduled, org_id, booking.id, event.id, event.type, now, event.body, old.id, reason, event.topics
+    )
     return booking

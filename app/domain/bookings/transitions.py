@@ -44,6 +44,8 @@ async def change_status(
         before,
         status=after,
         event_sequence=before.event_sequence + 1,
+        # what moved had an invitation before, and gets another
+        ical_sequence=before.ical_sequence + (before.rescheduled_from_id is not None),
         updated_at=now,
         history=(*before.history, Step(before.status, after, now, actor.by, reason)),
     )
@@ -51,7 +53,7 @@ async def change_status(
     await conn.execute(
         SQL.advance_booking,
         *(org_id, booking_id, after.value, booking.event_sequence, now, before.status.value, actor.by, actor.id),
-        *(reason, event.id, event.type, event.body),
+        *(reason, event.id, event.type, event.body, event.topics, booking.ical_sequence),
     )
     return booking
 
@@ -91,6 +93,8 @@ async def end_booking(conn: Connection, ending: Ending, actor: Actor, now: datet
         cancelled_by=actor.by if cancelled else None,
         cancellation_reason=ending.because if cancelled else None,
         event_sequence=before.event_sequence + told,
+        # of a moved one the next booking goes on counting
+        ical_sequence=before.ical_sequence + (told and cancelled),
         updated_at=now,
         history=(*before.history, Step(before.status, ending.after, now, actor.by, ending.reason)),
     )
@@ -100,6 +104,6 @@ async def end_booking(conn: Connection, ending: Ending, actor: Actor, now: datet
         *(before.org_id, before.id, now, actor.by, booking.cancellation_reason, booking.event_sequence),
         *(before.status.value, actor.id),
         *((event.id, event.type, event.body) if event else (None, None, None)),
-        *(ending.reason, ending.after.value),
+        *(ending.reason, ending.after.value, event.topics if event else (), booking.ical_sequence),
     )
     return booking

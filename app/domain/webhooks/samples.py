@@ -11,11 +11,12 @@ from uuid import UUID
 from app.core.errors import InvalidInput
 from app.core.ids import Kind, encode, new_code, new_id
 from app.domain.bookings import events
-from app.domain.bookings.events import Event, event_of, moved_event, updated_event
+from app.domain.bookings.events import Event, event_of, moved_event, reminder_event, updated_event
 from app.domain.bookings.lifecycle import Status
 from app.domain.bookings.models import Attendee, BookedHost, Booking, Step, represent
 
 _AHEAD, _LONG = timedelta(days=7), timedelta(minutes=30)
+_REMINDED = 1440
 _STATUSES = {
     events.CREATED: Status.SCHEDULED,
     events.UPDATED: Status.SCHEDULED,
@@ -25,6 +26,7 @@ _STATUSES = {
     events.RESCHEDULED: Status.RESCHEDULED,
     events.COMPLETED: Status.COMPLETED,
     events.NO_SHOW: Status.NO_SHOW,
+    events.REMINDER: Status.SCHEDULED,
 }
 SAMPLES = tuple(_STATUSES)
 _JANE = Attendee("Jane Smith", "jane@example.com", "+1-555-0123", "America/New_York")
@@ -44,6 +46,8 @@ def sample_of(event_type: str, org_id: UUID, now: datetime) -> Event:
     if event_type == events.UPDATED:
         before = dataclasses.replace(booking, attendee=dataclasses.replace(_JANE, email="jane@old.example.com"))
         return updated_event(booking, {"attendee": represent(before)["attendee"]}, now)
+    if event_type == events.REMINDER:
+        return reminder_event(booking, _REMINDED, now)
     return event_of(booking, event_type, represent(booking), now)
 
 
@@ -82,6 +86,7 @@ def _booking(org_id: UUID, status: Status, now: datetime) -> Booking:
         cancelled_at=now if cancelled else None,
         cancelled_by="attendee" if cancelled else None,
         cancellation_reason="This is a sample" if cancelled else None,
+        attendee_bounced_at=None,
         rescheduled_from_id=None,
         rescheduled_to_id=None,
         token_version=0,

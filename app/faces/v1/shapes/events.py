@@ -20,10 +20,18 @@ class EventsQuery(Page):
     since: Instant | None = None
 
 
+class ReminderShown(TypedDict):
+    """Which of the event type's reminders it is."""
+
+    minutes_before: int
+
+
 class EventData(TypedDict):
-    """previous: what the event changed, as it was; of a reschedule, the booking whose place the new one takes."""
+    """previous: what the event changed, as it was; of a reschedule, the booking whose place the new one takes.
+    reminder: of a `booking.reminder`."""
 
     booking: BookingShown
+    reminder: NotRequired[ReminderShown]
     previous: NotRequired[dict[str, Any]]
 
 

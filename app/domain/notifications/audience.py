@@ -1,0 +1,1 @@
+"""Who is told of what: a pure table from events to letters."""
