@@ -7,10 +7,10 @@ only grows. Pure: what is true of a booking comes in, bytes go out.
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
-from icalendar import Calendar, Event, vCalAddress, vText
+from icalendar import Calendar, Event, vCalAddress, vDuration, vText
 
 from app.domain.bookings.lifecycle import Status
 
@@ -58,17 +58,25 @@ def is_tentative(status: Status) -> bool:
     return status in {Status.DRAFT, Status.PENDING_CONFIRMATION}
 
 
-def calendar_of(method: Method, entries: Iterable[Entry], *, name: str = "", now: datetime) -> bytes:
-    """A VCALENDAR: UTF-8, CRLF, folded at 75 octets. name: what a subscribed feed is called. now: the DTSTAMP of what
-    is sent; what is published carries its last change, so that an unchanged feed is the same bytes."""
+def calendar_of(
+    method: Method, entries: Iterable[Entry], *, name: str = "", refresh: timedelta | None = None, now: datetime
+) -> bytes:
+    """A VCALENDAR: UTF-8, CRLF, folded at 75 octets. name: what a subscribed feed is called; refresh: how often it is
+    worth a look (RFC 7986, section 5.7, and the name that older programs know). now: the DTSTAMP of what is sent; what
+    is published carries its last change, so that an unchanged feed is the same bytes."""
     calendar = Calendar()
     calendar.add("prodid", PRODUCT)
     calendar.add("version", "2.0")
     calendar.add("calscale", "GREGORIAN")
     calendar.add("method", method.value)
-    if name:
-        calendar.add("name", _text(name))
-        calendar.add("x-wr-calname", _text(name))
+    if called := _line(name):
+        # typed here: the library writes what it does not know as it is, without escapes
+        calendar["name"] = calendar["x-wr-calname"] = vText(called)
+    if refresh is not None:
+        interval = vDuration(refresh)
+        interval.params["VALUE"] = vText("DURATION")
+        calendar["refresh-interval"] = interval
+        calendar["x-published-ttl"] = vDuration(refresh)
     for entry in entries:
         calendar.add_component(_event(method, entry, now))
     content: bytes = calendar.to_ical()
@@ -77,7 +85,7 @@ def calendar_of(method: Method, entries: Iterable[Entry], *, name: str = "", now
 
 def _event(method: Method, entry: Entry, now: datetime) -> Event:
     event = Event()
-    event.add("uid", entry.uid)
+    event.add("uid", _line(entry.uid))
     event.add("sequence", entry.sequence)
     event.add("dtstamp", _utc(entry.updated_at if method is Method.PUBLISH else now))
     event.add("dtstart", _utc(entry.starts_at))
@@ -93,7 +101,7 @@ def _event(method: Method, entry: Entry, now: datetime) -> Event:
     if entry.location:
         event.add("location", _text(entry.location))
     if entry.url:
-        event.add("url", entry.url)
+        event.add("url", _line(entry.url))
     if method is not Method.PUBLISH:
         for attendee in entry.attendees:
             address = _address(attendee)
@@ -117,9 +125,10 @@ def _utc(value: datetime) -> datetime:
 
 
 def _address(mailbox: Mailbox) -> vCalAddress:
-    address = vCalAddress(f"mailto:{mailbox.address}")
+    where = _line(mailbox.address)
+    address = vCalAddress(f"mailto:{where}")
     # a parameter cannot quote a quote (RFC 5545, section 3.2)
-    address.params["CN"] = vText(_line(mailbox.name).replace('"', "'") or mailbox.address)
+    address.params["CN"] = vText(_line(mailbox.name).replace('"', "'") or where)
     return address
 
 
