@@ -6,10 +6,13 @@ The one rule: it changes nothing, and one broken thing does not keep it from loo
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import urlsplit
 
 import asyncpg
+from aiosmtplib.errors import SMTPException
 from redis.exceptions import RedisError
 
 from app.core import wake
@@ -18,10 +21,13 @@ from app.core.migrate import pending
 from app.core.outbox import oldest_due
 from app.core.settings import Settings
 from app.core.vault import SealBroken, Vault
+from app.domain.notifications.transport import MailServerAway, open_smtp
 
 _OLDEST_POSTGRES = 150_000
 _CLOCK_SECONDS = 2.0
 _BACKLOG_SECONDS = 60
+_SMTP_SECONDS = 5.0
+_NEAR = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         async for finding in _database(settings):
             yield finding
     yield await _redis(settings)
+    yield await _mail(settings)
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
@@ -116,6 +123,34 @@ async def _redis(settings: Settings) -> Finding:
     finally:
         await client.aclose()
     return Finding("ok", "Redis", "answers")
+
+
+async def _mail(settings: Settings) -> Finding:
+    """The words are the transport's own, which holds no password in them."""
+    if not settings.smtp_url:
+        return _no_mail_server(settings)
+    where = urlsplit(settings.smtp_url).hostname or ""
+    try:
+        client = await open_smtp(settings, _SMTP_SECONDS)
+    except MailServerAway as error:
+        advice = "check SLOTWIRE_SMTP_URL (special characters in it as %2F, %40, …), and that the server lets us in"
+        return Finding("fail", "mail", str(error), advice)
+    encrypted = client.get_transport_info("sslcontext") is not None
+    with suppress(SMTPException, OSError):
+        await client.quit()
+    if not encrypted and where not in _NEAR:
+        advice = "use smtps://, or a server that offers STARTTLS: everybody on the way can read the links in mails"
+        return Finding("warn", "mail", f"{where} takes mails, but without encryption", advice)
+    how = "takes mails, encrypted" if encrypted else "takes mails"
+    return Finding("ok", "mail", f"{where} {how}; they come from {settings.sender}")
+
+
+def _no_mail_server(settings: Settings) -> Finding:
+    kept = f"mails are put into {settings.mail_dir}" if settings.mail_dir else "mails are not even kept"
+    if settings.development:
+        return Finding("ok", "mail", f"no mail server; {kept if settings.mail_dir else '`slotwire up` keeps them'}")
+    advice = "set SLOTWIRE_SMTP_URL to smtp://user:password@host:587 or smtps://user:password@host:465"
+    return Finding("warn", "mail", f"nobody gets mail: SLOTWIRE_SMTP_URL is not set; {kept}", advice)
 
 
 def run_doctor(settings: Settings) -> int:

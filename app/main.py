@@ -14,6 +14,7 @@ from app.core.vault import Vault
 from app.core.wake import Waker
 from app.domain.webhooks.subscriptions import EVENTS
 from app.faces import operations
+from app.faces.dev import mail
 from app.faces.docs import pages
 from app.faces.docs.document import document
 from app.faces.public.routes import ROUTES as PUBLIC_ROUTES
@@ -53,6 +54,7 @@ def build_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(_waker)
     operations.add_routes(app)
     pages.add_routes(app, settings, openapi())
+    mail.add_routes(app, settings)
     add_routes(app, ROUTES)
     return app
 

@@ -167,6 +167,10 @@ class Up:
             chosen["SLOTWIRE_SECRET_KEYS"] = _secret_keys(self.data_dir / "secret_keys")
         if self.settings.development and "webhook_allow_networks" not in given:
             chosen["SLOTWIRE_WEBHOOK_ALLOW_NETWORKS"] = LOOPBACK
+        if not self.settings.smtp_url and self.settings.mail_dir is None:
+            mails = self.data_dir / "mail"
+            mails.mkdir(mode=0o700, exist_ok=True)
+            chosen["SLOTWIRE_MAIL_DIR"] = str(mails)
         return chosen
 
     def _start_servers(self) -> None:
@@ -207,7 +211,10 @@ class Up:
     def _introduce(self) -> None:
         """Say how to get in; with a demo organization, so that there is something to book."""
         base = self.settings.base_url
-        lines = ["", f"Slotwire is up: {base}", f"  the API  {base}/docs", ""]
+        lines = ["", f"Slotwire is up: {base}", f"  the API  {base}/docs"]
+        if self.settings.development and not self.settings.smtp_url:
+            lines.append(f"  mail     {base}/dev/mail")
+        lines.append("")
         if self.demo:
             from app.demo import prepare_demo  # noqa: PLC0415 -- nobody else needs it
 

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient
 
 from app.core import db
-from app.core.ids import Kind, decode
+from app.core.ids import Kind, decode, new_id
 from app.core.vault import Vault
 from app.domain.bookings.tokens import Purpose, mint
 from tests.support import Answer, Api, Tenant
@@ -71,6 +71,19 @@ async def confirm_token(conn: db.Connection, vault: Vault, tenant: Tenant, booki
 async def events(conn: db.Connection, tenant: Tenant) -> list[str]:
     rows = await conn.fetch("select type from events where org_id = $1 order by at, id", tenant.org_id)
     return [row["type"].removeprefix("booking.") for row in rows]
+
+
+async def reminder(conn: db.Connection, org_id: UUID, address: str = "Jane.Smith@Example.com") -> UUID:
+    """A mail that was sent, with a link to end such mails."""
+    mail_id = new_id()
+    await conn.execute(
+        """
+        insert into mails (org_id, id, kind, role, recipient, happened_at, created_at, outcome, settled_at)
+        values ($1, $2, 'reminder', 'attendee', $3, $4, $4, 'sent', $4)
+        """,
+        *(org_id, mail_id, address, datetime.now(UTC)),
+    )
+    return mail_id
 
 
 async def let_it_be_over(conn: db.Connection, booking_id: str) -> None:

@@ -7,6 +7,7 @@ the offending value is echoed, since values hold attendees' data.
 import functools
 from collections.abc import Mapping
 from typing import Any, TypeVar
+from urllib.parse import parse_qs
 
 import aiohttp
 import orjson
@@ -18,6 +19,7 @@ from app.core.errors import FieldError, InvalidInput, TooLarge, UnsupportedMedia
 
 MAXIMUM_BODY_BYTES = 256 * 1024
 _DEEPEST = 64
+_MOST_FIELDS = 100
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -55,6 +57,20 @@ def parse_body(request: web.Request, raw: bytes, model: type[Model]) -> Model:
     if not isinstance(value, dict):
         raise InvalidInput("The body must be a JSON object.", code="invalid_request")
     return validate(model, value)
+
+
+def parse_form(raw: bytes, model: type[Model]) -> Model:
+    """What a page's button sends (`application/x-www-form-urlencoded`). Raises InvalidInput."""
+    try:
+        values = parse_qs(raw.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise InvalidInput("The form cannot be read.", code="invalid_request") from None
+    for name, given in values.items():
+        if len(given) > 1:
+            raise InvalidInput.of(name, "is given more than once", "repeated")
+        if "\0" in given[0]:
+            raise InvalidInput.of(name, "must not contain NUL characters", "nul_character")
+    return validate(model, {name: given[0] for name, given in values.items()})
 
 
 def parse_query(request: web.Request, model: type[Model]) -> Model:

@@ -25,7 +25,7 @@ from app.core.settings import Settings
 from app.core.vault import Vault
 from app.core.wake import Waker
 from app.domain.identity.models import Principal
-from app.web.body import parse_body, parse_query
+from app.web.body import parse_body, parse_form, parse_query
 from app.web.operation import Operation
 
 Result = TypeVar("Result")
@@ -78,6 +78,11 @@ class Visit:
     def body(self, model: type[Model]) -> Model:
         self._check(model, self.operation.body)
         return parse_body(self.request, self.raw, model)
+
+    def form(self, model: type[Model]) -> Model:
+        """The same body from a page's button."""
+        self._check(model, self.operation.body)
+        return parse_form(self.raw, model)
 
     def optional_body(self, model: type[Model]) -> Model:
         """For actions whose every field is optional: no body at all is an empty one."""

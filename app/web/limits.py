@@ -22,6 +22,8 @@ from app.core.quota import Quota
 from app.core.settings import type_network
 from app.web.call import HEADERS
 
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
 _PORTIONS = 100
 _MOST_WINDOWS = 50_000
 _PATIENCE_SECONDS = 0.25
@@ -154,12 +156,12 @@ def _tell(headers: dict[str, str], told: Iterable[tuple[str, Quota, int, int]]) 
         headers[name] = ", ".join([*([headers[name]] if name in headers else []), *values])
 
 
-def address_of(request: web.Request, trusted: Iterable[type_network]) -> str:
-    """Who calls, for counting: an IPv4 address or an IPv6 network of 64 bits. X-Forwarded-For is believed from the
-    trusted networks only, and from right to left: what stands before the first stranger anybody could have written."""
+def caller_of(request: web.Request, trusted: Iterable[type_network]) -> Address | None:
+    """Who calls. X-Forwarded-For is believed from the trusted networks only, and from right to left: what stands before
+    the first stranger anybody could have written. None: no address at all (a socket of this machine's)."""
     hops = [request.remote or ""]
     hops += reversed(",".join(request.headers.getall(hdrs.X_FORWARDED_FOR, [])).split(","))
-    found = None
+    found: Address | None = None
     for hop in hops:
         try:
             address = ipaddress.ip_address(hop.strip())
@@ -169,6 +171,12 @@ def address_of(request: web.Request, trusted: Iterable[type_network]) -> str:
         found = mapped or address
         if not any(found in network for network in trusted):
             break
+    return found
+
+
+def address_of(request: web.Request, trusted: Iterable[type_network]) -> str:
+    """Who calls, for counting: an IPv4 address or an IPv6 network of 64 bits."""
+    found = caller_of(request, trusted)
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, 64), strict=False))
     return str(found) if found is not None else "unknown"

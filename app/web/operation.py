@@ -30,8 +30,9 @@ class Many:
 class Operation:
     """answer: `One`, `Many` or the TypedDict of its JSON, or None where there is no body. problems: codes that it
     answers besides those which follow from the rest (credentials, scopes, ids in the path, bodies, limits). replays: it
-    takes an Idempotency-Key. optional: no body at all is an empty one. page: a browser gets HTML instead. name: the
-    operationId, where the one made from method and path is not what a client library would call it."""
+    takes an Idempotency-Key. optional: no body at all is an empty one. page: a browser gets HTML instead. media: what
+    the answer is, where it is no JSON. name: the operationId, where the one made from method and path is not what a
+    client library would call it."""
 
     summary: str
     body: type[BaseModel] | None = None
@@ -42,4 +43,5 @@ class Operation:
     replays: bool = False
     optional: bool = False
     page: bool = False
+    media: str = ""
     name: str = ""

@@ -44,7 +44,7 @@ def problem(error: errors.SlotwireError, *, request_id: str, path: str) -> web.R
         "request_id": request_id,
         **error.extra,
     }
-    if path.startswith("/v1/"):
+    if path.startswith(("/v1/", "/feeds/")):
         members = {"success": False, **members}
     if isinstance(error, errors.InvalidInput):
         members["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in error.errors]

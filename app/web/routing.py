@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from aiohttp import HttpVersion11, hdrs, web
 
@@ -33,6 +34,17 @@ PublicHandler = Callable[[Visit], Awaitable[web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)
+class ByToken:
+    """Who answers a route of keys where the request brings a token, which is its own credential. takes: whether it
+    does. pattern: what tokens in the place of the path's id look like."""
+
+    takes: Callable[[web.Request], bool]
+    pattern: str
+    handler: PublicHandler
+    operation: Operation
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """scope: one of `app.domain.identity.scopes`, or `any` for every valid key. proves_key: whatever the
     handler answers follows from a statement that proves the key by itself (`load_inputs`, or the claim), so that a key
@@ -44,8 +56,10 @@ class Route:
     scope: str
     operation: Operation
     proves_key: bool = False
-    # who answers instead where the path's id is a token, which is its own credential: what it begins with
-    by_token: tuple[str, PublicHandler, Operation] | None = None
+    by_token: ByToken | None = None
+
+    def is_for_token(self, request: web.Request) -> bool:
+        return self.by_token is not None and self.by_token.takes(request)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +97,9 @@ def add_routes(app: web.Application, routes: Iterable[Route | PublicRoute]) -> N
 
 def _guarded(route: Route) -> Answering:
     async def answer(request: web.Request) -> web.StreamResponse:
-        if route.by_token is not None and request.match_info["id"].startswith(route.by_token[0]):
-            return await _visit(request, *route.by_token[1:])
+        if route.by_token is not None and route.by_token.takes(request):
+            response = await _visit(request, route.by_token.handler, route.by_token.operation)
+            return with_etag(request, response) if route.method == hdrs.METH_GET else response
         allow(request, public=False)
         key = _bearer(request)
         _check_path(request)
@@ -156,14 +171,14 @@ def _check_path(request: web.Request) -> None:
 
 def _publicity(group: Iterable[Route | PublicRoute]) -> Callable[[web.Request], bool]:
     """Whether a request to this path, or what a browser asks leave for, is a visitor's. Where keys and tokens share a
-    method, it is the one's or the other's by what stands in the place of the id."""
+    method, it is the one's or the other's by what the address holds."""
     by_method = {route.method: route for route in group}
 
     def is_public(request: web.Request) -> bool:
         route = by_method.get(request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_METHOD, request.method))
         if not isinstance(route, Route):
             return route is not None or all(isinstance(each, PublicRoute) for each in by_method.values())
-        return route.by_token is not None and request.match_info["id"].startswith(route.by_token[0])
+        return route.is_for_token(request)
 
     return is_public
 
@@ -197,10 +212,24 @@ def with_etag(request: web.Request, response: web.StreamResponse) -> web.StreamR
     if response.status != 200 or not isinstance(body, bytes):
         return response
     tag = response.headers.get(hdrs.ETAG) or etag_of(body)
+    return _tagged(web.Response(status=304) if _is_known(request, tag) else response, tag)
+
+
+def unchanged(request: web.Request, tag: str) -> web.Response | None:
+    """The 304 for a caller who has what this ETag is of, so that it need not be made; None for everybody else."""
+    return _tagged(web.Response(status=304), tag) if _is_known(request, tag) else None
+
+
+def _is_known(request: web.Request, tag: str) -> bool:
     seen = ",".join(request.headers.getall(hdrs.IF_NONE_MATCH, []))
     known = {"W/" + each.strip().removeprefix("W/") for each in seen.split(",")}
-    if seen.strip() == "*" or tag in known:
-        response = web.Response(status=304)
+    return seen.strip() == "*" or tag in known
+
+
+Answer = TypeVar("Answer", bound=web.StreamResponse)
+
+
+def _tagged(response: Answer, tag: str) -> Answer:
     response.headers[hdrs.ETAG] = tag
     response.headers[hdrs.CACHE_CONTROL] = "private, no-cache"
     return response

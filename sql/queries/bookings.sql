@@ -269,6 +269,19 @@ with booking as (
 insert into outbox (org_id, topic, ref_id, due_at)
 select $1, topic, id, $10 from event, unnest($14::text[]) as topic;
 
+-- name: note_bounce
+with booking as (
+    update bookings set attendee_bounced_at = $3, event_sequence = $4, updated_at = $3
+    where org_id = $1 and id = $2
+    returning id, event_type_id
+), event as (
+    insert into events (org_id, id, type, booking_id, event_type_id, sequence, at, body)
+    select $1, $5, $6, id, event_type_id, $4, $3, $7 from booking
+    returning id
+)
+insert into outbox (org_id, topic, ref_id, due_at)
+select $1, topic, id, $3 from event, unnest($8::text[]) as topic;
+
 -- name: finish_booking
 -- A hold becomes a booking: the attendee's data, the step, the event; what it holds has no end any more.
 with booking as (

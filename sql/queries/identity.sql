@@ -19,7 +19,8 @@ where org_id = $1 and id = $2 and (last_used_at is null or last_used_at < $3::ti
 insert into organizations (id, name, secret_sealed, created_at, updated_at) values ($1, $2, $3, $4, $4);
 
 -- name: insert_user
--- A subject first: whoever can be booked has a number that the exclusion constraint compares.
+-- A subject first: whoever can be booked has a number that the exclusion constraint compares. Who is asked for no language gets
+-- the organization's.
 with subject as (
     insert into subjects (org_id, kind)
     select $1, 'user'
@@ -27,9 +28,11 @@ with subject as (
     returning subject_no
 )
 insert into users (
-    org_id, id, subject_no, email, name, username, timezone, role, password_hash, invited_at, created_at, updated_at
+    org_id, id, subject_no, email, name, username, timezone, locale, role, password_hash, invited_at, created_at, updated_at
 )
-select $1, $2, subject_no, $3, $4, $5, $6, $7, $8, $9, $10, $10 from subject
+select $1, $2, subject_no, $3, $4, $5, $6,
+       coalesce($11, (select o.settings ->> 'locale' from organizations o where o.id = $1), 'en'), $7, $8, $9, $10, $10
+from subject
 on conflict (lower(email)) do nothing
 returning id;
 
@@ -39,9 +42,28 @@ on conflict do nothing
 returning handle;
 
 -- name: find_user_by_email
-select org_id, id, subject_no, email, name, username, timezone, role, created_at, updated_at
+select org_id, id, subject_no, email, name, username, timezone, locale, role, created_at, updated_at
 from users where lower(email) = lower($1) and disabled_at is null;
 
 -- name: get_user
-select id, subject_no, email, name, username, timezone, role, created_at, updated_at
+select id, subject_no, email, name, username, timezone, locale, role, created_at, updated_at
 from users where org_id = $1 and id = $2;
+
+-- name: end_account_tokens
+update mail_tokens set used_at = $4 where org_id = $1 and user_id = $2 and purpose = $3 and used_at is null;
+
+-- name: insert_account_token
+insert into mail_tokens (org_id, id, user_id, purpose, token_hash, created_at, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7);
+
+-- name: get_organization
+select id, name, settings ->> 'sender_name' as sender_name, settings ->> 'reply_to' as reply_to,
+       coalesce(settings ->> 'locale', 'en') as locale
+from organizations where id = $1;
+
+-- name: update_organization
+-- Merged here, so that two edits of different things at once both hold.
+update organizations set name = coalesce($2, name), settings = settings || $3::jsonb, updated_at = $4
+where id = $1
+returning id, name, settings ->> 'sender_name' as sender_name, settings ->> 'reply_to' as reply_to,
+          coalesce(settings ->> 'locale', 'en') as locale;

@@ -14,11 +14,11 @@ where u.org_id = $1 and u.id = $2
 returning u.username;
 
 -- name: get_person
-select id, subject_no, email, name, username, timezone, role, created_at, updated_at
+select id, subject_no, email, name, username, timezone, locale, role, created_at, updated_at
 from users where org_id = $1 and id = $2 and disabled_at is null;
 
 -- name: list_people
-select id, subject_no, email, name, username, timezone, role, created_at, updated_at
+select id, subject_no, email, name, username, timezone, locale, role, created_at, updated_at
 from users
 where org_id = $1 and disabled_at is null and id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
 order by id
@@ -31,7 +31,7 @@ select id from organizations where id = $1 for no key update;
 
 -- name: lock_person
 -- NO KEY: bookings point at users, and must not wait for somebody who edits a name.
-select id, subject_no, email, name, username, timezone, role, created_at, updated_at
+select id, subject_no, email, name, username, timezone, locale, role, created_at, updated_at
 from users where org_id = $1 and id = $2 and disabled_at is null
 for no key update;
 
@@ -41,7 +41,7 @@ select exists (
 );
 
 -- name: update_person
-update users set email = $3, name = $4, username = $5, timezone = $6, role = $7, updated_at = $8
+update users set email = $3, name = $4, username = $5, timezone = $6, role = $7, locale = $8, updated_at = $9
 where org_id = $1 and id = $2;
 
 -- name: move_handle

@@ -155,7 +155,8 @@ with tried as (
            coalesce(bool_or(status_code = 410), false) as gone
     from tried group by org_id, webhook_id
 ), webhook as (
-    select w.org_id, w.id, w.active and w.deleted_at is null and not v.gone as owed
+    select w.org_id, w.id, w.active and w.deleted_at is null and not v.gone as owed,
+           w.active and w.deleted_at is null and v.gone as ends
     from webhooks w join verdict v on v.org_id = w.org_id and v.webhook_id = w.id
     order by w.org_id, w.id
     for no key update of w
@@ -178,6 +179,14 @@ with tried as (
     from verdict v
     where v.gone and d.org_id = v.org_id and d.webhook_id = v.webhook_id and d.next_attempt_at is not null
       and not exists (select from tried t where t.org_id = d.org_id and t.delivery_id = d.id)
+), told as (
+    -- whoever looks after it hears that it is disabled
+    insert into outbox (org_id, topic, ref_id, data, due_at)
+    select k.org_id, 'notice', k.id, jsonb_build_object('kind', 'webhook_disabled', 'reason', 'gone', 'url', w.url), v.at
+    from webhook k
+    join verdict v on v.org_id = k.org_id and v.webhook_id = k.id
+    join webhooks w on w.org_id = k.org_id and w.id = k.id
+    where k.ends
 )
 update webhooks w
 set failing_since = case when v.delivered then null else coalesce(w.failing_since, v.at) end,

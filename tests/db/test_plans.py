@@ -16,7 +16,7 @@ from tests.rooms import location, room
 from tests.support import Api, Tenant
 
 HOUR = timedelta(hours=1)
-LISTS, EVENTS = sql.load("booking_lists"), sql.load("events")
+LISTS, EVENTS, FEEDS = sql.load("booking_lists"), sql.load("events"), sql.load("feeds")
 _MANY = 2000
 
 
@@ -131,3 +131,17 @@ async def test_catching_up_does_not_read_the_whole_log(
         "since": (None, since, None, None, None, first_id(since - HOUR), 5),
     }
     assert await passed_over(conn, EVENTS.list_events, tenant.org_id, *values[by]) < 50
+
+
+@pytest.mark.parametrize("statement", ["digest_feed", "list_feed"])
+async def test_a_feed_reads_its_own_hosts_bookings(
+    conn: db.Connection, tenant: Tenant, crowd: Mapping[str, Any], soon: datetime, api: Api, statement: str
+) -> None:
+    """Whoever hosts little, or only with others, among colleagues who host much."""
+    together = await offer(api, people=2, assignment="collective")
+    await booked(api, together, soon + 40 * HOUR)
+    other = decode(Kind.USER, together["hosts"][1]["user_id"])
+    span = (soon - timedelta(days=2600), soon + timedelta(days=400))
+    most = (2000,) if statement == "list_feed" else ()
+    await conn.execute("analyze bookings")
+    assert await passed_over(conn, getattr(FEEDS, statement), tenant.org_id, other, *span, *most) < 50

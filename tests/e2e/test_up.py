@@ -164,9 +164,17 @@ def test_from_nothing_to_a_booking_and_back_to_nothing(start: Start) -> None:
     assert up.ready()
     assert re.search(rf"^Slotwire is up: http://127\.0\.0\.1:{up.port}$", said, re.MULTILINE)
     (curl,) = re.findall(r"^\s*(curl .*http://127\.0\.0\.1:\d+/.*)$", said, re.MULTILINE)
-    if shutil.which("curl"):
+    program = shutil.which("curl")
+    if program:
         booked = subprocess.run(shlex.split(curl), capture_output=True, text=True, timeout=10, check=True)
         assert json.loads(booked.stdout)["booking"]["status"] == "SCHEDULED"
+        (mails,) = re.findall(r"^\s*mail\s+(\S+)$", said, re.MULTILINE)
+        listed = b""
+        while b"jane@example.com" not in listed:
+            # the worker tells whoever booked; the alarm ends a wait for nothing
+            time.sleep(0.1)
+            listed = subprocess.run([program, "-sS", mails], capture_output=True, timeout=10, check=True).stdout
+        assert (up.data_dir / "mail").stat().st_mode & 0o777 == 0o700
     assert "making" in said or "makes" in said, "a first start says what takes so long"
 
     run_file = up.data_dir / "run.json"

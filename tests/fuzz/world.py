@@ -11,8 +11,11 @@ from urllib.parse import urlsplit
 
 from app.core import db
 from app.core.vault import Vault
+from app.domain.bookings.tokens import Purpose
+from app.domain.notifications.optouts import unsubscribe_token
+from tests.calendars import link_tokens, secret_of
 from tests.support import Api, Tenant, booking_body
-from tests.visitors import confirm_token, let_it_be_over
+from tests.visitors import confirm_token, let_it_be_over, reminder
 
 Values = Mapping[str, Sequence[str]]
 
@@ -27,6 +30,7 @@ _SENT = {
 _BOUND = {
     "^/v1/bookings/[{]id[}]/(confirm|decline)$": {"path.id": "decidable"},
     "^/v1/bookings/[{]id[}]/(complete|no-show)$": {"path.id": "over"},
+    "^/v1/bookings/[{]id[}]/invite.ics$": {"path.id": "viewable"},
     "^/v1/bookings/": {"path.id": "bookings"},
     "^/v1/bookings$": {
         "body.event_type": "codes",
@@ -51,6 +55,8 @@ _BOUND = {
     "^/v1/deliveries/": {"path.id": "deliveries"},
     "^/v1/cancel/": {"path.token": "cancel_tokens"},
     "^/v1/reschedule/": {"path.token": "reschedule_tokens"},
+    "^/v1/unsubscribe/": {"path.token": "unsubscribe_tokens"},
+    "^/feeds/": {"path.token": "feed_tokens"},
 }
 
 
@@ -90,6 +96,9 @@ async def build(api: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soo
     for each in over:
         await let_it_be_over(conn, each)
     sample = (await api.post(f"/v1/webhooks/{webhook['id']}/test")).ok()["delivery"]
+    feed = (await api.get("/v1/users/me/feed")).ok()["feed"]["url"]
+    secret = await secret_of(conn, vault, tenant.org_id)
+    views = await link_tokens(conn, vault, tenant, bookings[4]["id"])
     pending = [each for each in bookings if each["status"] == "PENDING_CONFIRMATION"]
     return {
         "codes": list(kinds),
@@ -104,6 +113,9 @@ async def build(api: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soo
             *[each["id"] for each in pending[:4]],
             *[await confirm_token(conn, vault, tenant, each["id"]) for each in pending[4:]],
         ],
+        "viewable": [*[each["id"] for each in bookings[:4]], views[Purpose.VIEW]],
+        "unsubscribe_tokens": [unsubscribe_token(secret, tenant.org_id, await reminder(conn, tenant.org_id))],
+        "feed_tokens": [urlsplit(feed).path.removeprefix("/feeds/").removesuffix(".ics")],
         "over": over,
         "deliveries": [sample["id"]],
         "slot_tokens": [slot["token"] for slots in listed.values() for slot in slots],

@@ -22,9 +22,9 @@ ROUTE_NAMES = [f"{route.method} {route.path}" for route in ROUTES]
 
 
 def filled(route: Route, ids: dict[str, str]) -> str:
-    """The route's path with ids that exist for its owner."""
+    """The route's path with ids that exist for its owner; without them, with one that is no token of a link."""
     noun = route.path.split("/")[2]
-    return re.sub(r"\{\w+\}", ids.get(noun, "x"), route.path)
+    return re.sub(r"\{\w+\}", ids.get(noun, "bkg_x"), route.path)
 
 
 async def things(api: Api, soon: datetime) -> dict[str, str]:

@@ -36,6 +36,8 @@ ROOT = Path(__file__).parents[2]
 # what is served beside the API: for operators, and the documentation itself
 PAGES = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/errors", "/llms.txt"}
 PAGES |= {"/.well-known/api-catalog"}
+# in development only
+PAGES |= {"/dev/mail", "/dev/mail/{name}", "/dev/mail/{name}/html", "/dev/mail/{name}/source"}
 
 
 def operation(route: AnyRoute) -> Any:

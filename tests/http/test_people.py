@@ -49,6 +49,7 @@ async def test_what_is_not_given_gets_a_default(api: Api) -> None:
     email = mail()
     made = (await api.post("/v1/users", {"email": email, "name": "Ben"})).ok(201)["user"]
     expected = {"email": email, "name": "Ben", "username": email.split("@")[0], "timezone": "UTC", "role": "member"}
+    expected["locale"] = "en"
     assert {name: made[name] for name in expected} == expected
     assert set(made) == {"id", "created_at", "updated_at", *expected}
     assert (await api.get(f"/v1/users/{made['id']}")).ok()["user"] == made
@@ -116,6 +117,8 @@ async def test_what_is_taken_conflicts(api: Api, tenant: Tenant) -> None:
         ("username", "-x"),
         ("username", "x" * 64),
         ("timezone", "Mars/Olympus"),
+        ("locale", "tlh"),
+        ("locale", ""),
         ("role", "king"),
         ("role", None),
         ("id", "usr_x"),
@@ -130,7 +133,7 @@ async def test_a_wrong_field_is_named(api: Api, field: str, value: Any) -> None:
     assert [error["field"] for error in patched.ok(400)["errors"]] == [field]
 
 
-@pytest.mark.parametrize("field", ["username", "timezone"])
+@pytest.mark.parametrize("field", ["username", "timezone", "locale"])
 async def test_what_a_person_must_have_is_not_taken_away(api: Api, field: str) -> None:
     answer = await patch_of(api, await api.person())({field: None})
     assert [error["field"] for error in answer.ok(400)["errors"]] == [field]
@@ -140,6 +143,7 @@ async def test_a_patch_merges(api: Api) -> None:
     ben = await api.person()
     patch = patch_of(api, ben)
     changes = {"name": "Benjamin", "username": unique_name(), "timezone": "Asia/Tokyo", "email": mail()}
+    changes["locale"] = "de"
     for name, value in changes.items():
         ben = {**ben, name: value}
         shown = (await patch({name: value})).ok()["user"]

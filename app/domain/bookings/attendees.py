@@ -47,7 +47,7 @@ async def change_attendee(
         attendee_bounced_at=None if moved_out else before.attendee_bounced_at,
         updated_at=now,
     )
-    event = updated_event(booking, {"attendee": represent(before)["attendee"]}, now, noticed=moved_out)
+    event = updated_event(booking, {"attendee": represent(before)["attendee"]}, noticed=moved_out, now=now)
     await conn.execute(
         SQL.change_attendee,
         *(org_id, booking_id, attendee.name, attendee.email, attendee.phone, attendee.timezone, local_start(booking)),
@@ -55,3 +55,18 @@ async def change_attendee(
         *(event.topics, booking.ical_sequence),
     )
     return booking
+
+
+async def note_bounce(conn: Connection, org_id: UUID, booking_id: UUID, address: str, now: datetime) -> None:
+    """A mail server refused this address for good. Where it is the attendee's, the booking says so from now on, and
+    receivers hear of it: somebody has to call. Nothing happens where it says so already, or the address has changed."""
+    before = await locked_booking(conn, org_id, booking_id)
+    attendee = before.attendee
+    if attendee is None or before.attendee_bounced_at is not None or attendee.email.lower() != address.lower():
+        return
+    sequence = before.event_sequence + 1
+    booking = dataclasses.replace(before, attendee_bounced_at=now, event_sequence=sequence, updated_at=now)
+    event = updated_event(booking, {"attendee_bounced_at": None}, noticed=False, now=now)
+    await conn.execute(
+        SQL.note_bounce, org_id, booking_id, now, sequence, event.id, event.type, event.body, event.topics
+    )

@@ -141,7 +141,7 @@ def _arguments(wanted: Claim) -> tuple[object, ...]:
         *(rules.caps.day, rules.caps.week, rules.caps.month),
         *(booking.service_id, booking.routing_trace, booking.rescheduled_from_id, booking.ical_sequence),
         *(rules.assignment == ROUND_ROBIN and not wanted.keeps_host, wanted.link_id),
-        event.topics if event else (),
+        list(event.topics) if event else [],
     )
 
 

@@ -118,9 +118,9 @@ def taken_by(code: str) -> SlotTaken:
     return SlotTaken(_SENTENCES[code], reasons=[code])
 
 
-def _decide_moved(inputs: Inputs, order: Order, moved: Moved, now: datetime) -> Decision:
-    """The answers were accepted once, and the length was agreed: neither is asked again. An event type that is switched
-    off takes no new bookings; those that it has may still be moved."""
+def ask_to_move(inputs: Inputs, moved: Moved) -> tuple[Inputs, Asked, Verdict]:
+    """Where a booking may be moved to. The answers were accepted once, and the length was agreed: neither is asked
+    again. An event type that is switched off takes no new bookings; those that it has may still be moved."""
     old = moved.old
     inputs = dataclasses.replace(inputs, rules=dataclasses.replace(inputs.rules, active=True))
     answers = {each["question_id"]: each["answer"] for each in old.answers}
@@ -128,9 +128,13 @@ def _decide_moved(inputs: Inputs, order: Order, moved: Moved, now: datetime) -> 
     among = verdict.host_ids
     if inputs.rules.assignment == FIXED and old.assigned_to_id in {host.user_id for host in inputs.hosts}:
         among = frozenset({old.assigned_to_id})
-    asked = dataclasses.replace(ask(inputs, among=among), minutes=moved.minutes)
-    offers = _offers(inputs, asked, order.start, old.assigned_to_id, now)
-    return Decision(inputs, asked, verdict, old.service_id, offers)
+    return inputs, dataclasses.replace(ask(inputs, among=among), minutes=moved.minutes), verdict
+
+
+def _decide_moved(inputs: Inputs, order: Order, moved: Moved, now: datetime) -> Decision:
+    inputs, asked, verdict = ask_to_move(inputs, moved)
+    offers = _offers(inputs, asked, order.start, moved.old.assigned_to_id, now)
+    return Decision(inputs, asked, verdict, moved.old.service_id, offers)
 
 
 def _offers(inputs: Inputs, asked: Asked, start: datetime, preferred: UUID | None, now: datetime) -> list[Placement]:

@@ -4,6 +4,7 @@ The one rule: a token is proven before anything is told, and what it may do is d
 booking as it is until the booking's time is over, and then nothing.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -48,15 +49,25 @@ class Door:
 async def open_door(conn: Connection, token: str, purpose: Purpose, vault: Vault, now: datetime) -> Door:
     """The booking of a token. Raises NotFound `link_not_found` for one that was not made for this purpose, or was
     ended, and LinkExpired when the booking is over."""
-    said = parse(token, purpose)
-    if said is None:
+    return await _open(conn, token, (purpose,), vault, now)
+
+
+async def open_any_door(conn: Connection, token: str, vault: Vault, now: datetime) -> Door:
+    """The booking of a token, whatever that is for. Raises what `open_door` raises."""
+    return await _open(conn, token, tuple(Purpose), vault, now)
+
+
+async def _open(conn: Connection, token: str, purposes: Iterable[Purpose], vault: Vault, now: datetime) -> Door:
+    said = {purpose: found for purpose in purposes if (found := parse(token, purpose)) is not None}
+    if not said:
         raise _unknown()
-    org_id, booking_id, proof = said
+    # purposes differ in what proves them; where more than one form fits, it is the same bytes
+    org_id, booking_id, proof = next(iter(said.values()))
     row = await conn.fetchrow(SQL.find_booking, org_id, booking_id)
     if row is None:
         raise _unknown()
     visitor = visitor_of(row, vault)
-    if not proves(proof, visitor.secret, purpose, booking_id, row["token_version"]):
+    if not any(proves(proof, visitor.secret, purpose, booking_id, row["token_version"]) for purpose in said):
         raise _unknown()
     booking = await get_booking(conn, org_id, booking_id)
     if now >= booking.ends_at:

@@ -48,28 +48,28 @@ def event_of(booking: Booking, event_type: str, shown: BookingShown, now: dateti
 
     shown: `represent(booking)`, which whoever asks has at hand or needs anyway.
     """
-    return _event(booking, event_type, {"booking": shown}, now)
+    return _event(booking, event_type, {"booking": shown}, now=now)
 
 
-def updated_event(booking: Booking, previous: dict[str, Any], now: datetime, *, noticed: bool = False) -> Event:
+def updated_event(booking: Booking, previous: dict[str, Any], *, noticed: bool, now: datetime) -> Event:
     """What was changed without a step of the lifecycle. previous: the members that are different now, as they were.
     noticed: whether people are told."""
     data = {"booking": represent(booking), "previous": previous}
-    return _event(booking, UPDATED, data, now, noticed=noticed)
+    return _event(booking, UPDATED, data, noticed=noticed, now=now)
 
 
 def reminder_event(booking: Booking, minutes_before: int, now: datetime) -> Event:
     """The booking begins in so many minutes, or less where the worker was away."""
     data = {"booking": represent(booking), "reminder": {"minutes_before": minutes_before}}
-    return _event(booking, REMINDER, data, now)
+    return _event(booking, REMINDER, data, now=now)
 
 
 def moved_event(booking: Booking, shown: BookingShown, previous: BookingShown, now: datetime) -> Event:
     """The one event of a reschedule: the new booking, and the one whose place it takes."""
-    return _event(booking, RESCHEDULED, {"booking": shown, "previous": previous}, now)
+    return _event(booking, RESCHEDULED, {"booking": shown, "previous": previous}, now=now)
 
 
-def _event(booking: Booking, event_type: str, data: dict[str, Any], now: datetime, *, noticed: bool = False) -> Event:
+def _event(booking: Booking, event_type: str, data: dict[str, Any], *, noticed: bool = False, now: datetime) -> Event:
     event_id = new_id()
     body = {
         "id": encode(Kind.EVENT, event_id),

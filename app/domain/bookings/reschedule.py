@@ -5,13 +5,18 @@ one cannot be had the whole transaction is, and with it the giving back.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
 from app.core.errors import InvalidTransition
+from app.core.times import epoch
+from app.domain.availability.inputs import load_inputs
+from app.domain.availability.service import open_slots
 from app.domain.bookings.create import move_booking
+from app.domain.bookings.decide import ask_to_move
 from app.domain.bookings.events import moved_event
 from app.domain.bookings.lifecycle import MOVABLE, Status
 from app.domain.bookings.models import Actor, Booking, represent
@@ -23,6 +28,24 @@ SQL = sql.load("bookings")
 
 # why a booking ended whose place another one takes
 _MOVED = "rescheduled"
+
+
+async def open_moves(
+    conn: Connection, principal: Visitor, old: Booking, start: datetime, end: datetime, now: datetime
+) -> Sequence[int]:
+    """The starts in [start, end) that a booking can be moved to, in epoch seconds; none where it cannot be moved. By
+    the decision that the move itself is made by. Raises NotFound for an event type that is gone."""
+    if not can_move(old, now) or old.event_type_id is None:
+        return []
+    moved = Moved(old, old.status)
+    span = (start, end, moved.minutes)
+    inputs = await load_inputs(conn, principal.caller, old.event_type_id, *span, busy=True, now=now)
+    inputs, asked, _ = ask_to_move(inputs, moved)
+    return open_slots(inputs, asked, epoch(start), epoch(end), now).starts
+
+
+def can_move(booking: Booking, now: datetime) -> bool:
+    return booking.status in MOVABLE and booking.event_type_id is not None and now < booking.ends_at
 
 
 async def reschedule_booking(

@@ -72,6 +72,20 @@ class User:
     name: str
     username: str
     timezone: str
+    # of the mails to them
+    locale: str
     role: str
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Organization:
+    """sender_name: what mails come from by name, in the place of the organization's. reply_to: where answers to them
+    go. locale: of mails to whoever has no language of their own."""
+
+    id: UUID
+    name: str
+    sender_name: str | None
+    reply_to: str | None
+    locale: str

@@ -1,8 +1,10 @@
 """Organizations and their people, as far as a first start needs them."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from app.core import sql
@@ -10,7 +12,7 @@ from app.core.db import Connection
 from app.core.errors import Conflict, InvalidInput
 from app.core.ids import new_id
 from app.core.vault import Vault, new_secret
-from app.domain.identity.models import Principal, User, Visitor
+from app.domain.identity.models import Organization, Principal, User, Visitor
 
 SQL = sql.load("identity")
 
@@ -75,13 +77,30 @@ async def create_organization(conn: Connection, owner: NewOwner, vault: Vault, n
     created = await conn.fetchval(
         SQL.insert_user,
         *(org_id, user_id, owner.email, owner.name, owner.username, owner.timezone, "owner"),
-        *(owner.password_hash, None, now),
+        *(owner.password_hash, None, now, None),
     )
     if created is None:
         raise Conflict(f"A user with the e-mail {owner.email} exists already.")
     if await conn.fetchval(SQL.claim_handle_for_user, owner.username, org_id, user_id) is None:
         raise Conflict(f"The username '{owner.username}' is taken; choose another.")
     return org_id, user_id
+
+
+async def get_organization(conn: Connection, org_id: UUID) -> Organization:
+    return _organization(await conn.fetchrow(SQL.get_organization, org_id))
+
+
+async def update_organization(
+    conn: Connection, org_id: UUID, changes: Mapping[str, Any], now: datetime
+) -> Organization:
+    """Merge the given fields (names of Organization, but for its id)."""
+    settings = {name: value for name, value in changes.items() if name != "name"}
+    return _organization(await conn.fetchrow(SQL.update_organization, org_id, changes.get("name"), settings, now))
+
+
+def _organization(row: sql.Row | None) -> Organization:
+    assert row is not None, "a key's organization cannot be missing: the foreign key holds it"  # noqa: S101
+    return Organization(**{name: row[name] for name in Organization.__dataclass_fields__})
 
 
 def visitor_of(row: sql.Row, vault: Vault) -> Visitor:

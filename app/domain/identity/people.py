@@ -31,13 +31,15 @@ _LOOKED_UP_AT_ONCE = 100
 
 @dataclass(frozen=True, slots=True)
 class PersonFields:
-    """What a caller may set. An empty username: one made from the e-mail that is free."""
+    """What a caller may set. An empty username: one made from the e-mail that is free. locale: of mails; None for the
+    organization's."""
 
     email: str
     name: str
     username: str
     timezone: str
     role: str
+    locale: str | None = None
 
 
 async def create_person(conn: Connection, org_id: UUID, fields: PersonFields, now: datetime) -> User:
@@ -48,7 +50,8 @@ async def create_person(conn: Connection, org_id: UUID, fields: PersonFields, no
     user_id, username = new_id(), fields.username or username_from_email(fields.email)
     created = await conn.fetchval(
         _IDENTITY.insert_user,
-        *(org_id, user_id, fields.email, fields.name, username, fields.timezone, fields.role, None, now, now),
+        *(org_id, user_id, fields.email, fields.name, username, fields.timezone, fields.role),
+        *(None, now, now, fields.locale),
     )
     if created is None:
         raise _taken_email(fields.email)
@@ -83,7 +86,8 @@ async def update_person(
     try:
         await conn.execute(
             SQL.update_person,
-            *(org_id, user_id, merged.email, merged.name, merged.username, merged.timezone, merged.role, now),
+            *(org_id, user_id, merged.email, merged.name, merged.username, merged.timezone, merged.role),
+            *(merged.locale, now),
         )
     except asyncpg.UniqueViolationError:
         raise _taken_email(merged.email) from None

@@ -45,7 +45,7 @@ def sample_of(event_type: str, org_id: UUID, now: datetime) -> Event:
         return moved_event(after, represent(after), represent(before), now)
     if event_type == events.UPDATED:
         before = dataclasses.replace(booking, attendee=dataclasses.replace(_JANE, email="jane@old.example.com"))
-        return updated_event(booking, {"attendee": represent(before)["attendee"]}, now)
+        return updated_event(booking, {"attendee": represent(before)["attendee"]}, noticed=False, now=now)
     if event_type == events.REMINDER:
         return reminder_event(booking, _REMINDED, now)
     return event_of(booking, event_type, represent(booking), now)

@@ -19,6 +19,7 @@ TAGS = {
     "event-types": ("Event types", "What can be booked with people, and the links that open it once."),
     "event-links": ("Booking links", "Links that open an event type once, or a few times."),
     "schedules": ("Schedules", "Weekly hours, and the dates that differ."),
+    "organization": ("Organization", "The organization behind the key, and how its mails look."),
     "users": ("People", "The people of the organization, and who is behind the key."),
     "teams": ("Teams", "People who are bookable under one address."),
     "locations": ("Locations", "The places that resources stand at."),

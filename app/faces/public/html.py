@@ -1,4 +1,4 @@
-"""The few pages that a link in a mail opens: one heading, one booking, at most one button.
+"""The few pages that a link in a mail opens: one heading, one booking, one button, or one for each open slot.
 
 The one rule: a page brings nothing and takes nothing. No script, no picture, nothing of another origin, and no address
 of ours in anybody's referrer: the address is the credential.
@@ -6,8 +6,9 @@ of ours in anybody's referrer: the address is the credential.
 
 import base64
 import hashlib
-from collections.abc import Mapping
-from datetime import datetime
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ _STYLE = (Path(__file__).parent / "templates" / "style.css").read_text("utf-8")
 _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
 # read at the start, so that no request waits for the disk
 _PAGE = _TEMPLATES.get_template("page.html")
+_SLOTS = _TEMPLATES.get_template("slots.html")
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -71,10 +73,19 @@ def is_form(request: web.Request) -> bool:
 
 
 def page(status: int = 200, **values: Any) -> web.Response:
-    """values: title, lead, lines [(term, text)], and the button's label and action, or neither."""
-    filled: Mapping[str, Any] = {"lead": "", "lines": (), "button": None, "action": None, "danger": False, **values}
-    body = _PAGE.render(style=_STYLE, **filled).encode()
-    return web.Response(body=body, status=status, content_type="text/html", charset="utf-8", headers=_HEADERS)
+    """values: title, lead, lines [(term, text)]; the button's label, its form's action and the (name, value) that it
+    sends, if any; or, with an action, the words of a link back to it."""
+    nothing = {"lead": "", "lines": (), "button": None, "action": None, "danger": False, "field": None, "back": None}
+    return _response(_PAGE.render(style=_STYLE, **{**nothing, **values}), status)
+
+
+def slots_page(**values: Any) -> web.Response:
+    """values: title, lead, lines; the action of the buttons, and days [(heading, [(label, start_time)])]."""
+    return _response(_SLOTS.render(style=_STYLE, **values), 200)
+
+
+def _response(text: str, status: int) -> web.Response:
+    return web.Response(body=text.encode(), status=status, content_type="text/html", charset="utf-8", headers=_HEADERS)
 
 
 def spell(start: datetime, end: datetime, zone_name: str) -> str:
@@ -84,18 +95,28 @@ def spell(start: datetime, end: datetime, zone_name: str) -> str:
     except ValueError:
         rules, zone_name = zone("UTC"), "UTC"
     first, last = start.astimezone(rules), end.astimezone(rules)
-    until = _clock(last) if last.date() == first.date() else f"{_day(last)}, {_clock(last)}"
+    until = _clock(last) if last.date() == first.date() else f"{spell_day(last)}, {_clock(last)}"
     offset = first.isoformat()[-6:]
     where = "UTC" if zone_name == "UTC" else f"{zone_name}, UTC{offset}"
-    return f"{_day(first)}, {_clock(first)} to {until} ({where})"
+    return f"{spell_day(first)}, {_clock(first)} to {until} ({where})"
+
+
+def spell_day(day: date) -> str:
+    """`Monday, 1 June 2026`."""
+    return f"{_DAYS[day.weekday()]}, {day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def spell_starts(starts: Sequence[datetime]) -> list[str]:
+    """Clock times of one day; with their offset where a clock that goes back has a time twice."""
+    times = Counter(map(_clock, starts))
+    return [
+        f"{_clock(start)} (UTC{start.isoformat()[-6:]})" if times[_clock(start)] > 1 else _clock(start)
+        for start in starts
+    ]
 
 
 _DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
 _MONTHS = "January February March April May June July August September October November December".split()
-
-
-def _day(local: datetime) -> str:
-    return f"{_DAYS[local.weekday()]}, {local.day} {_MONTHS[local.month - 1]} {local.year}"
 
 
 def _clock(local: datetime) -> str:

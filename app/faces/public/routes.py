@@ -4,10 +4,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from app.domain.bookings.lifecycle import Action
-from app.faces.public import book, tokens
-from app.faces.public.shapes import BookingPageShown, LinkedBookingShown, MoveIn, PublicBookingIn, PublicBookingShown
+from app.faces.public import book, calendars, moves, optouts, tokens
+from app.faces.public.shapes import (
+    BookingPageShown,
+    LinkedBookingShown,
+    MoveIn,
+    OptoutIn,
+    OptoutShown,
+    PublicBookingIn,
+    PublicBookingShown,
+)
+from app.web.calendars import MEDIA, InviteQuery
 from app.web.operation import Operation
-from app.web.routing import PublicHandler, PublicRoute, Route
+from app.web.routing import ByToken, PublicRoute, Route
 from app.web.shapes import OpenSlotsShown, ReasonIn, SlotsRange
 
 _LINK = ("link_not_found", "link_expired")
@@ -111,26 +120,60 @@ ROUTES = (
     PublicRoute(
         "GET",
         "/v1/reschedule/{token}",
-        tokens.show_reschedule,
+        moves.show,
         Operation(
             "Show the booking of a reschedule link",
             answer=LinkedBookingShown,
             problems=_LINK,
+            page=True,
             name="get_reschedule_link",
         ),
     ),
     PublicRoute(
         "POST",
         "/v1/reschedule/{token}",
-        tokens.reschedule,
+        moves.reschedule,
         Operation(
             "Move a booking by its link",
             body=MoveIn,
             answer=LinkedBookingShown,
             problems=(*_LINK, *_BOOKED, "invalid_transition", "event_type_not_found"),
             replays=True,
+            page=True,
             name="reschedule_by_link",
         ),
+    ),
+    PublicRoute(
+        "GET",
+        "/v1/unsubscribe/{token}",
+        optouts.show,
+        Operation(
+            "See whether reminders are wanted",
+            answer=OptoutShown,
+            problems=("link_not_found",),
+            page=True,
+            name="get_optout",
+        ),
+    ),
+    PublicRoute(
+        "POST",
+        "/v1/unsubscribe/{token}",
+        optouts.decide,
+        Operation(
+            "Stop reminders, or get them again",
+            body=OptoutIn,
+            answer=OptoutShown,
+            problems=("link_not_found",),
+            optional=True,
+            page=True,
+            name="stop_reminders",
+        ),
+    ),
+    PublicRoute(
+        "GET",
+        "/feeds/{token}.ics",
+        calendars.feed,
+        Operation("Subscribe to a host's bookings", media=MEDIA, problems=("link_not_found",), name="get_feed"),
     ),
 )
 
@@ -142,19 +185,26 @@ _DECIDED = Operation(
     optional=True,
     page=True,
 )
-# Routes of /v1 whose id may be a token instead, and who answers then.
-_BY_TOKEN: dict[tuple[str, str], PublicHandler] = {
-    ("POST", "/v1/bookings/{id}/confirm"): tokens.decided(Action.CONFIRM),
-    ("POST", "/v1/bookings/{id}/decline"): tokens.decided(Action.DECLINE),
+_PUBLISHED = Operation(
+    "Get the calendar entry of a link's booking", query=InviteQuery, media=MEDIA, problems=_LINK, page=True
+)
+
+
+def _decided(action: Action) -> ByToken:
+    return ByToken(tokens.has_token, tokens.TOKEN_PATTERN, tokens.decided(action), _DECIDED)
+
+
+# Routes of /v1 that a token opens too, and who answers then.
+_BY_TOKEN = {
+    ("POST", "/v1/bookings/{id}/confirm"): _decided(Action.CONFIRM),
+    ("POST", "/v1/bookings/{id}/decline"): _decided(Action.DECLINE),
+    ("GET", "/v1/bookings/{id}/invite.ics"): ByToken(
+        calendars.has_token, calendars.TOKEN_PATTERN, calendars.invite, _PUBLISHED
+    ),
 }
 
 
 def with_tokens(routes: Iterable[Route]) -> tuple[Route, ...]:
     """The routes of /v1, of which some answer to a token too: the faces do not know each other, whoever puts them
     together does."""
-    return tuple(
-        replace(route, by_token=(tokens.PREFIX, _BY_TOKEN[route.method, route.path], _DECIDED))
-        if (route.method, route.path) in _BY_TOKEN
-        else route
-        for route in routes
-    )
+    return tuple(replace(route, by_token=_BY_TOKEN.get((route.method, route.path))) for route in routes)

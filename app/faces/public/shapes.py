@@ -87,6 +87,21 @@ class MoveIn(WhenIn):
     reason: Text | None = None
 
 
+class OptoutIn(WireModel):
+    """reminders: true to get them again."""
+
+    reminders: bool = False
+
+
+class OptoutShown(TypedDict):
+    """Whether an address gets reminders of an organization's. The address is not told in full."""
+
+    success: Literal[True]
+    address: str
+    organization: str
+    reminders: bool
+
+
 class PublicQuestion(TypedDict):
     id: str
     label: str

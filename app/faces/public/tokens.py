@@ -1,54 +1,39 @@
-"""Links in mails: the host's `/v1/bookings/{confirm_token}/…`, the attendee's `/v1/cancel/…` and `/v1/reschedule/…`.
+"""Links in mails: the host's `/v1/bookings/{confirm_token}/…`, and the attendee's `/v1/cancel/…`.
 
 The one rule: a link that is merely fetched changes nothing, since mail scanners fetch every link before a person does.
 The exception is seed 003's: a GET that names JSON was written by a program, for this.
 """
 
-from functools import wraps
-from typing import Any
-
 from aiohttp import hdrs, web
 
-from app.core.db import Connection
-from app.core.errors import MethodNotAllowed, SlotwireError
+from app.core.errors import MethodNotAllowed
 from app.core.ids import Kind
-from app.domain.bookings.doors import Door, moved_start, open_door
+from app.domain.bookings.doors import Door, open_door
 from app.domain.bookings.lifecycle import Action
 from app.domain.bookings.models import Actor, Booking
-from app.domain.bookings.reschedule import reschedule_booking
-from app.domain.bookings.tokens import Purpose, tokens_of
+from app.domain.bookings.tokens import Purpose
 from app.domain.bookings.transitions import change_status
 from app.faces.public import html
-from app.faces.public.shapes import MoveIn, opened_out
-from app.faces.public.words import ASKED, problem_page, say
-from app.web import idempotency
+from app.faces.public.links import by_link
+from app.faces.public.shapes import opened_out
+from app.faces.public.words import ASKED, say
 from app.web.call import Visit, json_response
 from app.web.routing import PublicHandler
 from app.web.shapes import ReasonIn
 
-PREFIX = "cft_"
+_PREFIX = "cft_"
+TOKEN_PATTERN = f"^{_PREFIX}"
 
 
-def _by_link(handler: PublicHandler) -> PublicHandler:
-    """For links that people open: whoever came by a browser is told in a page what went wrong."""
-
-    @wraps(handler)
-    async def answer(visit: Visit) -> web.StreamResponse:
-        html.keep_secret(visit.request)
-        try:
-            return await handler(visit)
-        except SlotwireError as error:
-            if isinstance(error, MethodNotAllowed) or not html.wants_html(visit.request):
-                raise
-            return problem_page(error)
-
-    return answer
+def has_token(request: web.Request) -> bool:
+    """A host's, in the place of the booking's id."""
+    return request.match_info["id"].startswith(_PREFIX)
 
 
 def asked_to(action: Action) -> PublicHandler:
     """GET of a confirm link: a program's JSON decides, anybody else gets the page with the button."""
 
-    @_by_link
+    @by_link
     async def show(visit: Visit) -> web.StreamResponse:
         token = visit.request.match_info["id"]
         if token.startswith(f"{Kind.BOOKING.value}_"):
@@ -65,7 +50,7 @@ def asked_to(action: Action) -> PublicHandler:
 def decided(action: Action) -> PublicHandler:
     """POST of a confirm link: by the page's button, or by a program."""
 
-    @_by_link
+    @by_link
     async def act(visit: Visit) -> web.StreamResponse:
         door, booking = await _decide(visit, visit.request.match_info["id"], action, _reason(visit))
         return _answer(visit, door, booking, door.host_zone)
@@ -73,7 +58,7 @@ def decided(action: Action) -> PublicHandler:
     return act
 
 
-@_by_link
+@by_link
 async def show_cancel(visit: Visit) -> web.StreamResponse:
     token = visit.request.match_info["token"]
     door = await open_door(visit.conn, token, Purpose.CANCEL, visit.vault, visit.now)
@@ -83,36 +68,12 @@ async def show_cancel(visit: Visit) -> web.StreamResponse:
     return json_response(opened_out(door, door.booking))
 
 
-@_by_link
+@by_link
 async def cancel(visit: Visit) -> web.StreamResponse:
     token, reason = visit.request.match_info["token"], _reason(visit)
     door = await open_door(visit.conn, token, Purpose.CANCEL, visit.vault, visit.now)
     booking = await _step(visit, door, Action.CANCEL, Actor("attendee"), reason)
     return _answer(visit, door, booking, booking.timezone)
-
-
-async def show_reschedule(visit: Visit) -> web.StreamResponse:
-    html.keep_secret(visit.request)
-    token = visit.request.match_info["token"]
-    door = await open_door(visit.conn, token, Purpose.RESCHEDULE, visit.vault, visit.now)
-    return json_response(opened_out(door, door.booking))
-
-
-async def reschedule(visit: Visit) -> web.StreamResponse:
-    """The new booking, with links of its own."""
-    html.keep_secret(visit.request)
-    given = visit.body(MoveIn)
-    token = visit.request.match_info["token"]
-    door = await open_door(visit.conn, token, Purpose.RESCHEDULE, visit.vault, visit.now)
-
-    async def make(conn: Connection) -> dict[str, Any]:
-        start = moved_start(door, given.start_time, given.slot_token)
-        where = (door.booking.id, start, given.timezone)
-        with visit.timed("book"):
-            moved = await reschedule_booking(conn, door.visitor, *where, Actor("attendee"), given.reason, visit.now)
-        return {**opened_out(door, moved, tokens_of(moved, door.visitor.secret))}
-
-    return await idempotency.create_publicly(visit, door.visitor.org_id, make, status=200)
 
 
 async def _decide(visit: Visit, token: str, action: Action, reason: str | None) -> tuple[Door, Booking]:

@@ -61,7 +61,7 @@ def say(
     door: Door, booking: Booking, zone: str, address: str | None, asked: Asked | None, now: datetime
 ) -> web.Response:
     """The page of a booking, in this zone's time. asked: the question, shown with its button while it is still one."""
-    lines = _lines(door, booking, zone)
+    lines = lines_of(door, booking, zone)
     if asked is not None and door.allows(asked.action, now):
         return html.page(
             title=asked.title,
@@ -75,12 +75,14 @@ def say(
     return html.page(title=title, lead=lead, lines=lines)
 
 
-def problem_page(error: SlotwireError) -> web.Response:
+def problem_page(error: SlotwireError, back_to: str | None = None) -> web.Response:
+    """back_to: an address where the person can go on."""
+    back = {"action": back_to, "back": "Choose another time"} if back_to else {}
     title = next((title for kind, title in _WRONG.items() if isinstance(error, kind)), error.title)
-    return html.page(status_of(type(error)), title=title, lead=error.detail)
+    return html.page(status_of(type(error)), title=title, lead=error.detail, **back)
 
 
-def _lines(door: Door, booking: Booking, zone: str) -> list[tuple[str, str]]:
+def lines_of(door: Door, booking: Booking, zone: str) -> list[tuple[str, str]]:
     lines = [("What", door.title)] if door.title else []
     lines.append(("When", html.spell(booking.starts_at, booking.ends_at, zone)))
     if booking.attendee is not None:

@@ -7,6 +7,7 @@ from app.faces.v1 import booking_lists, bookings, slots
 from app.faces.v1.shapes.booking_lists import BookingsQuery, StatsQuery, StatsShown
 from app.faces.v1.shapes.bookings import BookingIn, BookingPatch, FinishIn, RescheduleIn
 from app.faces.v1.shapes.slots import SlotsQuery, SlotsShown
+from app.web.calendars import MEDIA, InviteQuery
 from app.web.operation import Many, One, Operation
 from app.web.routing import Route
 from app.web.shapes import ReasonIn
@@ -72,6 +73,13 @@ ROUTES = (
         Operation("Change the attendee's data", body=BookingPatch, answer=_BOOKING, problems=("invalid_transition",)),
     ),
     Route("GET", "/v1/bookings/{id}", bookings.read, "bookings:read", Operation("Read a booking", answer=_BOOKING)),
+    Route(
+        "GET",
+        "/v1/bookings/{id}/invite.ics",
+        bookings.invite,
+        "bookings:read",
+        Operation("Get a booking's calendar entry", query=InviteQuery, media=MEDIA, name="get_booking_invite"),
+    ),
     Route(
         "DELETE",
         "/v1/bookings/{id}",

@@ -22,6 +22,7 @@ from app.domain.identity.models import Principal
 from app.domain.identity.scopes import covers
 from app.faces.v1.shapes.bookings import AttendeeIn, BookingIn, BookingPatch, FinishIn, RescheduleIn
 from app.web import idempotency
+from app.web.calendars import InviteQuery, answer_invite
 from app.web.call import Call, json_response
 from app.web.shapes import ReasonIn
 
@@ -82,6 +83,11 @@ async def create(call: Call) -> web.Response:
 async def read(call: Call) -> web.Response:
     booking = await get_booking(call.conn, call.principal.org_id, call.path_id(Kind.BOOKING))
     return json_response(_envelope(call, booking))
+
+
+async def invite(call: Call) -> web.Response:
+    call.query(InviteQuery)
+    return await answer_invite(call, call.principal.org_id, call.path_id(Kind.BOOKING))
 
 
 async def update(call: Call) -> web.Response:

@@ -6,10 +6,9 @@ from app.faces.v1 import (
     locations,
     resources,
     schedules,
-    teams,
-    users,
 )
 from app.faces.v1.booking_routes import ROUTES as BOOKING_ROUTES
+from app.faces.v1.people_routes import ROUTES as PEOPLE_ROUTES
 from app.faces.v1.shapes.event_types import DuplicateIn, EventTypeIn, EventTypePatch, EventTypeShown
 from app.faces.v1.shapes.links import LinkIn, LinkShown
 from app.faces.v1.shapes.locations import LocationIn, LocationPatch, LocationShown
@@ -22,15 +21,11 @@ from app.faces.v1.shapes.resources import (
     VacancyShown,
 )
 from app.faces.v1.shapes.schedules import ScheduleIn, SchedulePatch, ScheduleShown
-from app.faces.v1.shapes.teams import TeamIn, TeamPatch, TeamShown
-from app.faces.v1.shapes.users import Me, PersonIn, PersonPatch, UserShown
 from app.faces.v1.webhook_routes import ROUTES as WEBHOOK_ROUTES
 from app.web.operation import Many, One, Operation
 from app.web.paging import Page
 from app.web.routing import Route
 
-_USER = One("user", UserShown)
-_TEAM = One("team", TeamShown)
 _EVENT_TYPE = One("event_type", EventTypeShown)
 _SCHEDULE = One("schedule", ScheduleShown)
 _LOCATION = One("location", LocationShown)
@@ -39,49 +34,7 @@ _RESOURCE = One("resource", ResourceShown)
 _NO_EVENT_TYPE = ("event_type_not_found",)
 
 ROUTES = (
-    Route("GET", "/v1/users/me", users.me, "any", Operation("Who is behind the key", answer=Me, name="get_me")),
-    Route(
-        "GET",
-        "/v1/users",
-        users.list_all,
-        "users:read",
-        Operation("List people", query=Page, answer=Many("users", UserShown)),
-    ),
-    Route(
-        "POST",
-        "/v1/users",
-        users.create,
-        "users:write",
-        Operation("Add a person", body=PersonIn, answer=_USER, status=201, replays=True),
-    ),
-    Route("GET", "/v1/users/{id}", users.read, "users:read", Operation("Read a person", answer=_USER)),
-    Route(
-        "PATCH",
-        "/v1/users/{id}",
-        users.update,
-        "users:write",
-        Operation("Change a person", body=PersonPatch, answer=_USER),
-    ),
-    Route("DELETE", "/v1/users/{id}", users.delete, "users:write", Operation("Remove a person", status=204)),
-    Route(
-        "GET",
-        "/v1/teams",
-        teams.list_all,
-        "users:read",
-        Operation("List teams", query=Page, answer=Many("teams", TeamShown)),
-    ),
-    Route(
-        "POST",
-        "/v1/teams",
-        teams.create,
-        "users:write",
-        Operation("Make a team", body=TeamIn, answer=_TEAM, status=201, replays=True),
-    ),
-    Route("GET", "/v1/teams/{id}", teams.read, "users:read", Operation("Read a team", answer=_TEAM)),
-    Route(
-        "PATCH", "/v1/teams/{id}", teams.update, "users:write", Operation("Change a team", body=TeamPatch, answer=_TEAM)
-    ),
-    Route("DELETE", "/v1/teams/{id}", teams.delete, "users:write", Operation("Remove a team", status=204)),
+    *PEOPLE_ROUTES,
     Route(
         "GET",
         "/v1/event-types",

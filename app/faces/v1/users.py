@@ -11,6 +11,7 @@ from app.domain.identity import people
 from app.domain.identity.models import User
 from app.domain.identity.organizations import get_user
 from app.domain.identity.people import PersonFields
+from app.domain.notifications import accounts
 from app.faces.v1.shapes.users import PersonIn, PersonPatch, me_out, user_out
 from app.web import idempotency
 from app.web.call import Call, json_response
@@ -36,9 +37,11 @@ async def create(call: Call) -> web.Response:
             username=given.username or "",
             timezone=given.timezone or (await get_user(conn, call.principal)).timezone,
             role=given.role,
+            locale=given.locale,
         )
         user = await people.create_person(conn, org_id, fields, call.now)
         await create_default_schedule(conn, org_id, user.id, user.timezone, call.now)
+        await accounts.invite(conn, call.principal, user, call.now)
         return _envelope(user)
 
     return await idempotency.create(call, make)

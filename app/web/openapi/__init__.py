@@ -62,12 +62,12 @@ def build_document(
 ) -> Schema:
     """The document. sent: what webhooks carry. tags: what each noun is called and is, in the order of the pages."""
     schemas = Schemas([*_types(routes), sent.shown, Pagination, NumberedPagination])
-    prefixes = {each.path: each.by_token[0] for each in routes if isinstance(each, Route) and each.by_token}
+    tokens = {each.path: each.by_token.pattern for each in routes if isinstance(each, Route) and each.by_token}
     paths: Schema = {}
     responses: Schema = {}
     for route in routes:
         example = examples.get(name_of(route), {})
-        described, found = describe(route, prefixes.get(route.path, ""), schemas, links_from(route, routes), example)
+        described, found = describe(route, tokens.get(route.path, ""), schemas, links_from(route, routes), example)
         paths.setdefault(route.path, {})[route.method.lower()] = described
         responses |= found
     webhooks = describe_webhooks(sent, schemas, examples)
@@ -110,7 +110,8 @@ def _types(routes: Sequence[AnyRoute]) -> Iterator[Any]:
     for route in routes:
         operation = route.operation
         shown = operation.answer
-        other = route.by_token[2].answer if isinstance(route, Route) and route.by_token else None
-        yield from filter(None, (operation.body, operation.query, other))
+        yield from filter(None, (operation.body, operation.query))
+        if isinstance(route, Route) and route.by_token and route.by_token.operation.answer:
+            yield route.by_token.operation.answer
         if shown is not None:
             yield shown.shown if isinstance(shown, One | Many) else shown

@@ -129,14 +129,13 @@ def successes(
 ) -> Schema:
     """The 2xx and 304 answers, by status. other: what answers instead, with the same status, to a token."""
     own = headers("ETag") if reads else headers()
-    if operation.answer is None:
+    if operation.answer is None and not operation.media:
         return {str(operation.status): {"description": "Done; there is nothing more to say.", "headers": own}}
     first: Schema = {"description": _DESCRIPTIONS[operation.status], "headers": own, "content": {}}
-    schema = body_schema(operation, schemas, replayed=operation.replays and operation.status == 200)
-    if other is not None:
-        schema = {"anyOf": [schema, body_schema(other, schemas, replayed=False)]}
-    first["content"][_JSON] = {"schema": schema, **({} if example is None else {"example": example})}
-    if operation.page or (other is not None and other.page):
+    schema = _shown(operation, schemas, other)
+    media = operation.media or _JSON
+    first["content"][media] = {"schema": schema, **({} if example is None else {"example": example})}
+    if not operation.media and (operation.page or (other is not None and other.page)):
         first["content"] |= _PAGE
     if links:
         first["links"] = links
@@ -154,6 +153,13 @@ def successes(
     if reads:
         found["304"] = {"description": "Unchanged since the ETag that If-None-Match names.", "headers": own}
     return dict(sorted(found.items()))
+
+
+def _shown(operation: Operation, schemas: Schemas, other: Operation | None) -> Schema:
+    if operation.media:
+        return {"type": "string"}
+    schema = body_schema(operation, schemas, replayed=operation.replays and operation.status == 200)
+    return schema if other is None else {"anyOf": [schema, body_schema(other, schemas, replayed=False)]}
 
 
 _DESCRIPTIONS = {200: "As it is now.", 201: "Made.", 202: "Accepted; it will be done in a moment."}

@@ -63,12 +63,12 @@ def _singular(word: str) -> str:
 
 
 def describe(
-    route: AnyRoute, prefix: str, schemas: Schemas, links: Mapping[str, Schema], example: Mapping[str, Any]
+    route: AnyRoute, tokens: str, schemas: Schemas, links: Mapping[str, Schema], example: Mapping[str, Any]
 ) -> tuple[Schema, Schema]:
-    """The operation, and the responses that it refers to. prefix: what a token begins with that the path takes.
-    example: `request` and `response`."""
+    """The operation, and the responses that it refers to. tokens: what those look like that the path takes. example:
+    `request` and `response`."""
     operation = route.operation
-    other = route.by_token[2] if isinstance(route, Route) and route.by_token else None
+    other = route.by_token.operation if isinstance(route, Route) and route.by_token else None
     codes = _codes(route, operation) | (set(other.problems) if other else set())
     references, responses = problem_responses(codes, page=operation.page or (other is not None and other.page))
     reads = route.method == "GET"
@@ -80,7 +80,7 @@ def describe(
         "tags": [tag_of(route)],
         "summary": operation.summary,
         "description": " ".join(_about(route, schemas)),
-        "parameters": _parameters(route, prefix, operation, schemas),
+        "parameters": _parameters(route, tokens, operation, schemas),
         "responses": {**answers, **references},
         "security": _security(route),
     }
@@ -137,8 +137,8 @@ def _codes(route: AnyRoute, operation: Operation) -> set[str]:
     return found
 
 
-def _parameters(route: AnyRoute, prefix: str, operation: Operation, schemas: Schemas) -> list[Schema]:
-    found = [_path_parameter(route, name, prefix) for name in PARAMETER.findall(route.path)]
+def _parameters(route: AnyRoute, tokens: str, operation: Operation, schemas: Schemas) -> list[Schema]:
+    found = [_path_parameter(route, name, tokens) for name in PARAMETER.findall(route.path)]
     if operation.query is not None:
         found += query_parameters(schemas.inline(operation.query), operation.query)
     if operation.replays:
@@ -148,15 +148,15 @@ def _parameters(route: AnyRoute, prefix: str, operation: Operation, schemas: Sch
     return found
 
 
-def _path_parameter(route: AnyRoute, name: str, prefix: str) -> Schema:
+def _path_parameter(route: AnyRoute, name: str, tokens: str) -> Schema:
     before = route.path.split(f"/{{{name}}}")[0].rsplit("/", 1)[-1]
     kind = KINDS.get(before) if name == "id" else None
     schema: Schema = {"type": "string", "minLength": 1}
     about = _ABOUT.get(name, "")
     if kind is not None:
         schema = {"type": "string", "pattern": id_pattern(kind)}
-    if kind is not None and prefix:
-        token: Schema = {"type": "string", "pattern": f"^{prefix}"}
+    if kind is not None and tokens:
+        token: Schema = {"type": "string", "pattern": tokens}
         schema = token if isinstance(route, PublicRoute) else {"anyOf": [schema, token]}
         about = "The token of a mailed link." if isinstance(route, PublicRoute) else "An id, or a mailed token."
     return {"name": name, "in": "path", "required": True, **({"description": about} if about else {}), "schema": schema}

@@ -5,22 +5,24 @@ from typing import Annotated, Literal, get_args
 from typing_extensions import TypedDict
 
 from app.core.ids import Kind, encode
-from app.core.shown import KeyRef, Mail, OrganizationRef, Time, UserRef, Zone, one_of
+from app.core.shown import KeyRef, Link, Mail, OrganizationRef, Time, UserRef, Zone, one_of
 from app.core.times import iso
 from app.domain.identity.models import Principal, User
 from app.domain.identity.scopes import SCOPES
+from app.faces.v1.shapes.kinds import Locale, LocaleShown
 from app.web.fields import Email, Handle, Name, WireModel, ZoneName
 
 Role = Literal["owner", "admin", "member"]
 
 
 class PersonIn(WireModel):
-    """username: one made from the e-mail, when there is none. timezone: the caller's."""
+    """username: one made from the e-mail, when there is none. timezone: the caller's. locale: the organization's."""
 
     email: Email
     name: Name
     username: Handle | None = None
     timezone: ZoneName | None = None
+    locale: Locale | None = None
     role: Role = "member"
 
 
@@ -29,6 +31,7 @@ class PersonPatch(PersonIn):
     name: Name = ""
     username: Handle = ""
     timezone: ZoneName = ""
+    locale: Locale = ""
 
 
 class UserShown(TypedDict):
@@ -37,12 +40,19 @@ class UserShown(TypedDict):
     name: str
     username: str
     timezone: Zone
+    locale: LocaleShown
     role: Annotated[str, one_of(*get_args(Role))]
     created_at: Time
     updated_at: Time
 
 
-class OrganizationShown(TypedDict):
+class FeedShown(TypedDict):
+    """url: for calendar programs. Whoever has it sees the bookings, until it is rotated."""
+
+    url: Link
+
+
+class MyOrganizationShown(TypedDict):
     id: OrganizationRef
     name: str
 
@@ -58,7 +68,7 @@ class Me(TypedDict):
 
     success: Literal[True]
     user: UserShown
-    organization: OrganizationShown
+    organization: MyOrganizationShown
     key: KeyShown
 
 
@@ -69,6 +79,7 @@ def user_out(user: User) -> UserShown:
         "name": user.name,
         "username": user.username,
         "timezone": user.timezone,
+        "locale": user.locale,
         "role": user.role,
         "created_at": iso(user.created_at),
         "updated_at": iso(user.updated_at),

@@ -1,0 +1,3 @@
+-- A host's feed: the bookings that somebody hosts with others, of whom only the first one is in `bookings_by_host`. Most bookings
+-- have one host, and are not in it.
+create index bookings_with_cohosts on bookings (org_id, starts_at) where cardinality(host_ids) > 1;
