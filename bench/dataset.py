@@ -62,7 +62,7 @@ async def make_tenant(
 
 async def _make_host(conn: Connection, org_id: UUID, name: str, now: datetime) -> UUID:
     user_id = new_id()
-    values = (f"{name}@example.com", "Ana Host", name, "UTC", "member", None, None, now)
+    values = (f"{name}@example.com", "Ana Host", name, "UTC", "member", None, None, now, None)
     await conn.execute(_IDENTITY.insert_user, org_id, user_id, *values)
     weekly = [{"day": day, "start": "00:00", "end": "24:00"} for day in _DAYS]
     await create_schedule(conn, org_id, user_id, ScheduleFields("Always", "UTC", True, weekly, [], None, None), now)

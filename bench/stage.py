@@ -9,6 +9,7 @@ import base64
 import copy
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
@@ -111,7 +112,7 @@ class Stage:
             "SLOTWIRE_DATABASE_URL": database_url,
             "SLOTWIRE_REDIS_URL": redis_url,
             "SLOTWIRE_HOST": HOST,
-            "SLOTWIRE_PORT": str(_free_port()),
+            "SLOTWIRE_PORT": str(free_port()),
             "SLOTWIRE_PROCESSES": "1",
             "SLOTWIRE_LIMIT_KEY": "off",
             "SLOTWIRE_DATA_DIR": str(self.directory),
@@ -136,7 +137,7 @@ class Stage:
         async with db.acquire(self.pool) as conn:
             await conn.execute(f"create database {database}")
         await migrate(url)
-        other.settings = self.settings.model_copy(update={"database_url": url, "port": _free_port()})
+        other.settings = self.settings.model_copy(update={"database_url": url, "port": free_port()})
         other._web, other._served = f"web-{database}", {}  # noqa: SLF001 -- it is one of us
         async with db.open_pool(url, size=_OTHER_POOL, name="bench") as other.pool:
             yield other
@@ -153,17 +154,23 @@ class Stage:
         program = ["-P", "-m", "app.cli", "web"]
         return await self._serve(self._web, program, settings.port, ready="/readyz", environment=own)
 
-    async def worker(self) -> Served:
+    async def worker(self, name: str = "worker", **environment: str) -> Served:
         """It serves nothing, so that it works shows in the first delivery."""
-        return await self._serve("worker", ["-P", "-m", "workers.main"])
+        own = {"SLOTWIRE_DATABASE_URL": self.settings.database_url, **environment}
+        return await self._serve(name, ["-P", "-m", "workers.main"], environment=own)
+
+    async def mailroom(self, smtp_port: int) -> Served:
+        port = free_port()
+        arguments = ["-m", "bench.mailroom", "--port", str(port), "--smtp-port", str(smtp_port)]
+        return await self._serve("mailroom", arguments, port, ready="/state")
 
     async def receiver(self) -> Served:
-        port = _free_port()
+        port = free_port()
         return await self._serve("receiver", ["-m", "bench.receiver", "--port", str(port)], port, ready="/state")
 
     async def references(self, tenant: Tenant) -> Served:
         """They write bookings of the first tenant that they are asked for."""
-        port = _free_port()
+        port = free_port()
         given = {"org_id": str(tenant.org_id), "api_key": tenant.api_key, "codes": tenant.codes}
         return await self._serve(
             "references",
@@ -213,6 +220,14 @@ class Stage:
                 lines = child.log_path.read_text(errors="replace").strip().splitlines()
                 raise BenchError(f"{child.name} has ended: {lines[-1:]}")
 
+    def kill(self, served: Served) -> None:
+        """End a process as a crash would; nobody starts it again."""
+        for child in list(self._supervisor.children):
+            if child.process is not None and child.process.pid == served.pid:
+                child.signal(signal.SIGKILL)
+                child.process.wait()
+                self._supervisor.children.remove(child)
+
     # Data.
 
     async def tenant(
@@ -238,7 +253,7 @@ class Stage:
             await dataset.subscribe(conn, Vault(self.settings.secret_keys), tenant, url)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as bound:
         bound.bind((HOST, 0))
         return int(bound.getsockname()[1])

@@ -7,7 +7,7 @@ tended without it.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -17,11 +17,13 @@ from app.core.db import Connection
 from app.core.errors import Unavailable
 from app.core.logs import logger
 from app.domain.bookings.due import take_due_steps
+from app.domain.notifications import outgoing
 
 _log = logger("clock")
 _BATCH = 1000
 _TEND_SECONDS = 2.0
 _CLEAN_SECONDS = 1800.0
+_MAILS_KEPT = timedelta(days=90)
 
 
 async def tend_bookings(pool: asyncpg.Pool) -> None:
@@ -35,7 +37,7 @@ async def keep_clean(pool: asyncpg.Pool) -> None:
 
 
 async def clean_idempotency_keys(ctx: dict[str, Any]) -> int:
-    """The cron: delete keys that are older than 24 hours; return how many."""
+    """The cron: delete keys that are older than 24 hours, and mails that nobody asks for; return how many keys."""
     async with db.acquire(ctx["pool"]) as conn:
         return await _clean(conn)
 
@@ -50,6 +52,8 @@ async def _clean(conn: Connection) -> int:
     while count := await idempotency.clean(conn, limit=_BATCH, now=datetime.now(UTC)):
         total += count
     _log.info("cleaned_idempotency_keys", count=total)
+    while await outgoing.clean(conn, datetime.now(UTC) - _MAILS_KEPT, _BATCH):
+        pass
     return total
 
 

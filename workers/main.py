@@ -1,7 +1,7 @@
-"""The worker process: deliveries, and arq for what is due by the clock.
+"""The worker process: deliveries, mails, and arq for what is due by the clock.
 
-The one rule: Redis only makes it faster. The delivery loop sweeps the database by itself, so it runs beside arq, not
-inside it: while Redis is away arq is restarted until it comes back, and events go out all the same.
+The one rule: Redis only makes it faster. The loops sweep the database by themselves, so they run beside arq, not inside
+it: while Redis is away arq is restarted until it comes back, and events go out all the same.
 """
 
 import asyncio
@@ -25,6 +25,7 @@ from app.core.settings import ConfigurationError, Settings, load_settings
 from app.core.vault import Vault
 from workers.clock import clean_idempotency_keys, keep_clean, tend_bookings
 from workers.deliveries import Deliveries
+from workers.notices import Notices
 
 _RETRY_SECONDS = 1.0
 _log = logger("worker")
@@ -33,14 +34,24 @@ _log = logger("worker")
 async def run_worker(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT; then finish what is under way, within the drain time."""
     async with db.open_pool(settings.database_url, size=settings.pool_size, name="slotwire-worker") as pool:
-        deliveries = Deliveries(pool, Vault(settings.secret_keys), settings)
+        vault = Vault(settings.secret_keys)
+        deliveries, notices = Deliveries(pool, vault, settings), Notices(pool, vault, settings)
+
+        def stop() -> None:
+            deliveries.stop()
+            notices.stop()
+
+        def wake_all() -> None:
+            deliveries.wake()
+            notices.wake()
+
         loop = asyncio.get_running_loop()
         for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, deliveries.stop)
+            loop.add_signal_handler(each, stop)
         helpers = [asyncio.create_task(tend_bookings(pool))]
         if settings.redis_url:
             helpers += [
-                asyncio.create_task(_persist("wakeups", lambda: _listen(settings, deliveries))),
+                asyncio.create_task(_persist("wakeups", lambda: _listen(settings, wake_all))),
                 asyncio.create_task(_persist("arq", lambda: _run_arq(settings, pool))),
             ]
         else:
@@ -48,19 +59,22 @@ async def run_worker(settings: Settings) -> None:
         for helper in helpers:
             helper.add_done_callback(_tell)
         _log.info("worker_started")
-        main = asyncio.create_task(deliveries.run())
+        works = [asyncio.create_task(deliveries.run()), asyncio.create_task(notices.run())]
         stopped = asyncio.create_task(deliveries.stopped.wait())
-        await asyncio.wait({main, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*works, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        # where one has ended by itself, the other ends in order
+        stop()
         for helper in helpers:
             helper.cancel()
         await asyncio.gather(*helpers, return_exceptions=True)
-        stopped.cancel()
-        done, _ = await asyncio.wait({main}, timeout=settings.drain_seconds)
-        if not done:
+        _, late = await asyncio.wait(works, timeout=settings.drain_seconds)
+        if late:
             _log.warning("drain_timed_out")
-            main.cancel()
-        with suppress(asyncio.CancelledError):
-            await main
+        for work in works:
+            if work in late:
+                work.cancel()
+            with suppress(asyncio.CancelledError):
+                await work
     _log.info("worker_stopped")
 
 
@@ -85,16 +99,16 @@ async def _persist(name: str, work: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(_RETRY_SECONDS)
 
 
-async def _listen(settings: Settings, deliveries: Deliveries) -> None:
+async def _listen(settings: Settings, wake_all: Callable[[], None]) -> None:
     """Pass on the wake-ups that web processes send after a commit."""
     client = wake.listener(settings.redis_url)
     try:
         async with client.pubsub() as channel:
             await channel.subscribe(wake.CHANNEL)
             # what was committed while nobody listened
-            deliveries.wake()
+            wake_all()
             async for _ in channel.listen():
-                deliveries.wake()
+                wake_all()
     finally:
         await client.aclose()
 

@@ -17,6 +17,7 @@ BOOKINGS = Counter("slotwire_bookings", "Bookings made")
 DELIVERIES = Counter("slotwire_webhook_attempts", "Webhook attempts by outcome", ["outcome"])
 DELIVERY_SECONDS = Histogram("slotwire_webhook_attempt_seconds", "Time that a receiver took", buckets=_FAST)
 DISPATCH_SECONDS = Histogram("slotwire_event_dispatch_seconds", "From an event's commit to its claim", buckets=_FAST)
+MAILS = Counter("slotwire_mails", "Mails by outcome", ["outcome"])
 WAKES_LOST = Counter("slotwire_wakes_lost", "Wake-ups that Redis did not take; the next sweep does the work")
 
 

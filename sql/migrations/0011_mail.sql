@@ -49,3 +49,12 @@ create table mail_optouts (
 
 -- Raised to end a host's feed address, and to make another.
 alter table users add column feed_version integer not null default 0;
+
+-- What was booked before anybody was reminded is reminded of, too.
+insert into reminders (org_id, id, booking_id, minutes_before, due_at)
+select b.org_id, gen_random_uuid(), b.id, m.minutes, b.starts_at - m.minutes * interval '1 minute'
+from bookings b
+join event_types t on t.org_id = b.org_id and t.id = b.event_type_id
+cross join unnest(t.reminders_minutes_before) as m (minutes)
+where b.status in ('SCHEDULED', 'RESCHEDULED') and b.starts_at - m.minutes * interval '1 minute' > now()
+on conflict do nothing;

@@ -20,36 +20,11 @@ from app.core import db
 from app.core.ids import Kind, decode
 from app.core.settings import Settings
 from app.core.vault import Vault
-from app.embedded import Postgres, Redis
+from app.embedded import Redis
 from tests.processes import Process, free_port, running
 from tests.support import Answer, Api, Receiver, Servers, environment_for, eventually, make_tenant, settings_for
 
 WORKER = ["workers.main"]
-
-
-@pytest.fixture(scope="module")
-def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """Workers take every organization's events, so these tests keep to a database of their own."""
-    folder = tmp_path_factory.mktemp("workers")
-    postgres, redis = Postgres(folder, durable=False), Redis(folder, durable=False)
-    try:
-        yield Servers(postgres.start(), redis.start()), redis
-    finally:
-        redis.stop()
-        postgres.stop()
-
-
-@pytest.fixture
-def servers(own_servers: tuple[Servers, Redis]) -> Servers:
-    return own_servers[0]
-
-
-@pytest.fixture
-def migrated(servers: Servers) -> Servers:
-    from app.core.migrate import migrate
-
-    asyncio.run(migrate(servers.database_url))
-    return servers
 
 
 @pytest.fixture

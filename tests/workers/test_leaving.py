@@ -14,9 +14,9 @@ from app.core import db
 from app.core.settings import Settings
 from tests.processes import running
 from tests.support import Api, Receiver, Tenant, environment_for, eventually
-from tests.workers.test_deliveries import WORKER, migrated, own_servers, servers, settings, subscribe
+from tests.workers.test_deliveries import WORKER, settings, subscribe
 
-__all__ = ["migrated", "own_servers", "servers", "settings"]
+__all__ = ["settings"]
 
 EVENTS = 150
 

@@ -1,0 +1,146 @@
+"""From what a commit owed to mails that wait: outbox rows become rows of `mails` and `reminders`, in one transaction.
+
+The one rule: who gets which mail is decided once, when it is taken from the outbox, and what the mail says when it is
+sent: a changed name or title is told as it is by then.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.ids import Kind as IdKind
+from app.core.ids import decode, new_id
+from app.core.times import parse_instant
+from app.domain.bookings import events
+from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.models import represent
+from app.domain.notifications import reminders
+from app.domain.notifications.audience import Host, News, Owed, letters_owed, reminders_owed
+from app.domain.notifications.letters import Kind, Role
+from app.domain.notifications.reminders import Fired, Planned
+
+SQL = sql.load("notifications")
+
+_ENDS = frozenset({events.CANCELLED, events.DECLINED})
+_TAKES_PLACE = frozenset({Status.SCHEDULED.value, Status.RESCHEDULED.value})
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """One that is about to wait. booking_id, event_id, thread: of one that follows from an event; thread is the
+    booking's calendar UID."""
+
+    org_id: UUID
+    owed: Owed
+    happened_at: datetime
+    booking_id: UUID | None = None
+    event_id: UUID | None = None
+    thread: str | None = None
+    organizer: str | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+async def put_mails(conn: Connection, mails: Sequence[Mail], now: datetime) -> None:
+    """Let mails wait to be sent. What waits already for the same person from the same event is left as it is."""
+    if not mails:
+        return
+    owed = [mail.owed for mail in mails]
+    await conn.execute(
+        SQL.insert_mails,
+        *([mail.org_id for mail in mails], [new_id() for _ in mails]),
+        *([each.kind.value for each in owed], [each.role.value for each in owed], [each.recipient for each in owed]),
+        *([each.user_id for each in owed], [mail.booking_id for mail in mails], [mail.event_id for mail in mails]),
+        *([mail.thread for mail in mails], [mail.happened_at for mail in mails]),
+        *([each.method.value if each.method else None for each in owed], [mail.organizer for mail in mails]),
+        *([each.kind is Kind.REMINDER for each in owed], now, [mail.data for mail in mails]),
+    )
+
+
+async def take_notices(conn: Connection, limit: int, sender: str | None, now: datetime) -> int:
+    """Take up to `limit` rows from the outbox, and let wait what follows from them; how many were taken.
+
+    sender: the address that mails come from; None where nobody gets mail. Runs in a transaction of the caller's.
+    """
+    rows = await conn.fetch(SQL.take_notices, now, limit)
+    mails: list[Mail] = []
+    planned: list[Planned] = []
+    ended: list[tuple[UUID, UUID]] = []
+    for row in rows:
+        if row["data"] is not None:
+            mails += await _of_nobodys_booking(conn, row, now)
+        elif row["body"] is not None:
+            body = orjson.loads(row["body"])
+            mails += _mails_of(row, body, sender)
+            planned += _reminders_of(row, body)
+            ended += _ended_by(row, body)
+    if sender is not None:
+        await put_mails(conn, mails, now)
+    await reminders.plan(conn, planned, ended, now)
+    return len(rows)
+
+
+async def remind(conn: Connection, limit: int, sender: str | None, now: datetime) -> int:
+    """Fire up to `limit` reminders that are due, and let their mails wait; how many were looked at. Runs in a
+    transaction of the caller's."""
+    taken, fired = await reminders.fire_due(conn, limit, now)
+    if sender is not None:
+        await put_mails(conn, [mail for each in fired for mail in _mails_to_remind(each, now)], now)
+    return taken
+
+
+def _mails_to_remind(fired: Fired, now: datetime) -> Iterable[Mail]:
+    due, booking = fired.due, fired.booking
+    unwanted = due.unwanted
+    if booking.attendee is not None and booking.attendee_bounced_at is not None:
+        unwanted |= {booking.attendee.email.lower()}
+    for owed in reminders_owed(represent(booking), unwanted):
+        yield Mail(due.org_id, owed, now, due.booking_id, fired.event.id, due.thread)
+
+
+def _mails_of(row: sql.Row, body: dict[str, Any], sender: str | None) -> Iterable[Mail]:
+    hosts = (
+        Host(UUID(each["user_id"]), each["address"], each["writes"], each["invites"]) for each in row["hosts"] or ()
+    )
+    data = body["data"]
+    previous = data.get("previous")
+    if previous is not None and "hosts" not in previous:
+        # an update names only what it changed
+        previous = {**data["booking"], **previous}
+    news = News(row["type"], data["booking"], previous, {host.user_id: host for host in hosts})
+    for owed in letters_owed(news):
+        organizer = (row["organizer"] or sender) if owed.method else None
+        yield Mail(row["org_id"], owed, row["at"], row["booking_id"], row["ref_id"], row["ical_uid"], organizer)
+
+
+def _reminders_of(row: sql.Row, body: dict[str, Any]) -> Iterable[Planned]:
+    booking = body["data"]["booking"]
+    if row["type"] in _ENDS or booking["status"] not in _TAKES_PLACE:
+        return
+    starts_at = parse_instant(booking["start_time"])
+    for minutes in row["reminders_minutes_before"] or ():
+        yield Planned(row["org_id"], row["booking_id"], minutes, starts_at, row["at"])
+
+
+def _ended_by(row: sql.Row, body: dict[str, Any]) -> Iterable[tuple[UUID, UUID]]:
+    if row["type"] in _ENDS:
+        yield row["org_id"], row["booking_id"]
+    elif row["type"] == events.RESCHEDULED:
+        before = decode(IdKind.BOOKING, body["data"]["previous"]["id"])
+        if before is not None:
+            yield row["org_id"], before
+
+
+async def _of_nobodys_booking(conn: Connection, row: sql.Row, now: datetime) -> Iterable[Mail]:
+    """A notice with a kind of its own, such as `{"kind": "webhook_disabled", "url": …}`: to the person whose `user_id`
+    it names, or else to the organization's owners and administrators."""
+    data = row["data"]
+    user_id = UUID(data["user_id"]) if "user_id" in data else None
+    people = await conn.fetch(SQL.list_concerned, row["org_id"], user_id)
+    owed = (Owed(Kind(data["kind"]), Role.MEMBER, person["email"], user_id=person["id"]) for person in people)
+    return [Mail(row["org_id"], each, now, data=data) for each in owed]

@@ -1,0 +1,225 @@
+"""Handing a mail to a mail server, or to a folder where there is none.
+
+The one rule: it is written down that a mail is sent before its last line is: the server takes a mail over only with
+the line that ends it (RFC 5321, section 4.2.5), so a worker that is killed before has sent nothing, and a mail is sent
+again only where the server itself left it open whether it took it.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+from uuid import UUID
+
+import aiosmtplib
+from aiosmtplib.errors import SMTPAuthenticationError, SMTPException, SMTPResponseException
+
+from app.core.settings import Settings
+
+SMTP_SECONDS = 30.0
+# a server may count what comes through one connection
+_MOST_BY_CONNECTION = 200
+_GO_ON = 354
+_ACCEPTED = 250
+_CLOSING = 421
+# the server wants another sender, or to know who we are: nothing that is wrong with the recipient
+_OURS = frozenset({530, 534, 535, 538})
+_LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+Settle = Callable[[], Awaitable[bool]]
+"""Writes down that the mail is sent; False: somebody else has it, so it must not be."""
+
+
+class MailServerAway(Exception):
+    """No mail can be sent just now, whomever it is to; its text says why, without a password."""
+
+
+class NotOurs(Exception):
+    """Another worker has this mail by now."""
+
+
+class MailRefused(Exception):
+    """The server does not take this mail. final: nor will it later (5xx), because of the recipient or the content."""
+
+    def __init__(self, code: int, words: str, *, final: bool) -> None:
+        super().__init__(f"{code} {words}")
+        self.final = final
+
+
+@dataclass(frozen=True, slots=True)
+class Packed:
+    """A mail ready to go: lines end in CRLF, and none is other than ASCII."""
+
+    id: UUID
+    sender: str
+    recipient: str
+    content: bytes
+    at: datetime
+
+
+class Transport(Protocol):
+    """One way out, used by one sender at a time."""
+
+    async def send(self, mail: Packed, settle: Settle) -> None:
+        """Raises MailServerAway, MailRefused, NotOurs."""
+
+    async def close(self) -> None: ...
+
+
+def opened(settings: Settings) -> Callable[[], Transport] | None:
+    """What makes ways out; None: nobody gets mail."""
+    if settings.smtp_url:
+        return lambda: _Smtp(settings)
+    folder = settings.mail_dir
+    return None if folder is None else lambda: _Folder(folder)
+
+
+async def open_smtp(settings: Settings, seconds: float = SMTP_SECONDS) -> aiosmtplib.SMTP:
+    """A connection, encrypted where the server offers it, and logged in. Raises MailServerAway."""
+    where = urlsplit(settings.smtp_url)
+    host = where.hostname or "localhost"
+    near = host in _LOOPBACK
+    client = aiosmtplib.SMTP(
+        hostname=host,
+        port=where.port or (465 if where.scheme == "smtps" else 587 if where.username else 25),
+        use_tls=where.scheme == "smtps",
+        start_tls=None if where.scheme == "smtp" else False,
+        # nobody stands between us and this machine, and a relay on it rarely has a certificate of its own
+        validate_certs=not near,
+        local_hostname=settings.sender.rpartition("@")[2],
+        timeout=seconds,
+    )
+    try:
+        await client.connect()
+        if where.username:
+            if not near and client.get_transport_info("sslcontext") is None:
+                raise MailServerAway(f"{host} offers no encryption, and the password must not go without")
+            await client.login(unquote(where.username), unquote(where.password or ""))
+    except MailServerAway:
+        client.close()
+        raise
+    except SMTPAuthenticationError as error:
+        client.close()
+        raise MailServerAway(f"{host} refuses the log-in: {error.code} {_line(error.message)}") from None
+    except (SMTPException, OSError, ValueError) as error:
+        client.close()
+        raise MailServerAway(f"{host} cannot be used: {_line(str(error))}") from None
+    return client
+
+
+class _Smtp:
+    """A connection that is kept while there are mails."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._client: aiosmtplib.SMTP | None = None
+        self._sent = 0
+
+    async def send(self, mail: Packed, settle: Settle) -> None:
+        client = await self._ready()
+        try:
+            await self._offer(client, mail)
+            await self._hand_over(client, mail, settle)
+        except SMTPResponseException as error:
+            await self._start_over(client)
+            if error.code == _CLOSING:
+                raise MailServerAway(_line(error.message)) from None
+            raise MailRefused(error.code, _line(error.message), final=_is_final(error)) from None
+        except (SMTPException, OSError) as error:
+            self._drop()
+            raise MailServerAway(f"the connection broke: {_line(str(error))}") from None
+        except BaseException:
+            # the server is in the middle of a mail that never ends
+            self._drop()
+            raise
+        self._sent += 1
+
+    async def close(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            with suppress(SMTPException, OSError):
+                await client.quit()
+            client.close()
+
+    async def _ready(self) -> aiosmtplib.SMTP:
+        if self._sent >= _MOST_BY_CONNECTION:
+            await self.close()
+        if self._client is None or not self._client.is_connected:
+            self._client, self._sent = await open_smtp(self._settings), 0
+        return self._client
+
+    async def _offer(self, client: aiosmtplib.SMTP, mail: Packed) -> None:
+        try:
+            await client.mail(mail.sender)
+        except SMTPResponseException as error:
+            # what is wrong with the sender is wrong with the configuration: no recipient has bounced
+            raise SMTPResponseException(error.code if error.code < 500 else 450, error.message) from None
+        await client.rcpt(mail.recipient)
+        response = await client.execute_command(b"DATA")
+        if response.code != _GO_ON:
+            raise SMTPResponseException(response.code, response.message)
+
+    async def _hand_over(self, client: aiosmtplib.SMTP, mail: Packed, settle: Settle) -> None:
+        if client.protocol is None:
+            raise ConnectionResetError("closed by the server")
+        client.protocol.write(_LEADING_DOT.sub(b"..", mail.content))
+        if not await settle():
+            raise NotOurs
+        response = await client.execute_command(b".")
+        if response.code != _ACCEPTED:
+            raise SMTPResponseException(response.code, response.message)
+
+    async def _start_over(self, client: aiosmtplib.SMTP) -> None:
+        try:
+            await client.rset()
+        except (SMTPException, OSError):
+            self._drop()
+
+    def _drop(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+
+class _Folder:
+    """For a first look without a mail server: one .eml file for each mail."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    async def send(self, mail: Packed, settle: Settle) -> None:
+        name = f"{mail.at:%Y%m%dT%H%M%S}-{mail.id.hex}.eml"
+        half = self._folder / f".{name}"
+        try:
+            await asyncio.to_thread(self._write, half, mail.content)
+            if not await settle():
+                raise NotOurs
+            await asyncio.to_thread(half.replace, self._folder / name)
+        except OSError as error:
+            raise MailServerAway(f"{self._folder} cannot be written: {error.strerror}") from None
+        finally:
+            await asyncio.to_thread(half.unlink, missing_ok=True)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    def _write(self, path: Path, content: bytes) -> None:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # others on this machine must not read them: they hold links that act
+        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+            file.write(content)
+
+
+def _is_final(error: SMTPResponseException) -> bool:
+    return 500 <= error.code <= 599 and error.code not in _OURS
+
+
+def _line(words: str) -> str:
+    return " ".join(words.split())[:300]

@@ -1,0 +1,222 @@
+"""Who is told of what: each case of the table, by name."""
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from app.core.ids import Kind as IdKind
+from app.core.ids import encode
+from app.domain.bookings import events
+from app.domain.notifications.audience import Host, News, letters_owed, reminders_owed
+
+ANA, BO = UUID(int=1), UUID(int=2)
+HOSTS = {ANA: Host(ANA, "ana@x.example"), BO: Host(BO, "bo@x.example")}
+JANE, GUS = "jane@x.example", "gus@x.example"
+
+
+def shown(status: str = "SCHEDULED", before: str = "DRAFT", *, hosts: tuple[UUID, ...] = (ANA,), **changes: Any) -> Any:
+    return {
+        "status": status,
+        "attendee": {"email": JANE},
+        "guests": [{"email": GUS}, {"email": JANE.upper()}, {"email": GUS.upper()}],
+        "hosts": [{"user_id": encode(IdKind.USER, each)} for each in hosts],
+        "history": [{"from": before, "to": status}],
+        **changes,
+    }
+
+
+def told(kind: str, booking: Any, previous: Any = None, hosts: dict[UUID, Host] | None = None) -> set[str]:
+    letters = letters_owed(News(kind, booking, previous, hosts or HOSTS))
+    assert len(letters) == len({(each.role, each.recipient.lower()) for each in letters})
+    return {f"{each.role} {each.recipient}: {each.kind} {each.method}" for each in letters}
+
+
+ENDED = {"status": "CANCELLED"}
+JO: Any = {"attendee": {"email": "jo@x.example"}}
+
+
+@dataclass(frozen=True)
+class Case:
+    name: str
+    event: str
+    booking: Any
+    expected: set[str]
+    previous: Any = None
+
+
+CASES = [
+    Case(
+        "booked",
+        events.CREATED,
+        shown(),
+        {
+            f"attendee {JANE}: booked REQUEST",
+            f"guest {GUS}: booked REQUEST",
+            "host ana@x.example: booked REQUEST",
+        },
+    ),
+    Case(
+        "asked",
+        events.CREATED,
+        shown("PENDING_CONFIRMATION"),
+        {f"attendee {JANE}: pending None", "host ana@x.example: pending None"},
+    ),
+    Case(
+        "a host of several agrees for all",
+        events.CONFIRMED,
+        shown("SCHEDULED", "PENDING_CONFIRMATION", hosts=(ANA, BO)),
+        {
+            f"attendee {JANE}: confirmed REQUEST",
+            f"guest {GUS}: confirmed REQUEST",
+            "host ana@x.example: confirmed REQUEST",
+            "host bo@x.example: confirmed REQUEST",
+        },
+    ),
+    Case(
+        "declined",
+        events.DECLINED,
+        shown("CANCELLED", "PENDING_CONFIRMATION"),
+        {f"attendee {JANE}: declined None"},
+    ),
+    Case(
+        "declined for several hosts",
+        events.DECLINED,
+        shown("CANCELLED", "PENDING_CONFIRMATION", hosts=(ANA, BO)),
+        {f"attendee {JANE}: declined None", "host ana@x.example: declined None", "host bo@x.example: declined None"},
+    ),
+    Case(
+        "cancelled",
+        events.CANCELLED,
+        shown("CANCELLED", "SCHEDULED"),
+        {
+            f"attendee {JANE}: cancelled CANCEL",
+            f"guest {GUS}: cancelled CANCEL",
+            "host ana@x.example: cancelled CANCEL",
+        },
+    ),
+    Case(
+        "cancelled before anybody had agreed",
+        events.CANCELLED,
+        shown("CANCELLED", "PENDING_CONFIRMATION"),
+        {f"attendee {JANE}: cancelled None", "host ana@x.example: cancelled None"},
+    ),
+    Case(
+        "moved",
+        events.RESCHEDULED,
+        shown("RESCHEDULED"),
+        {
+            f"attendee {JANE}: rescheduled REQUEST",
+            f"guest {GUS}: rescheduled REQUEST",
+            "host ana@x.example: rescheduled REQUEST",
+        },
+        shown("CANCELLED", "SCHEDULED"),
+    ),
+    Case(
+        "moved to another host",
+        events.RESCHEDULED,
+        shown("RESCHEDULED", hosts=(BO,)),
+        {
+            f"attendee {JANE}: rescheduled REQUEST",
+            f"guest {GUS}: rescheduled REQUEST",
+            "host bo@x.example: booked REQUEST",
+            "host ana@x.example: removed CANCEL",
+        },
+        shown("CANCELLED", "SCHEDULED"),
+    ),
+    Case(
+        "moved by the host before anybody had been asked to come",
+        events.RESCHEDULED,
+        shown("RESCHEDULED", hosts=(BO,)),
+        {
+            f"attendee {JANE}: rescheduled REQUEST",
+            f"guest {GUS}: rescheduled REQUEST",
+            "host bo@x.example: booked REQUEST",
+            "host ana@x.example: removed None",
+        },
+        shown("CANCELLED", "PENDING_CONFIRMATION"),
+    ),
+    Case(
+        "moved, and waits for an answer",
+        events.RESCHEDULED,
+        shown("PENDING_CONFIRMATION", hosts=(ANA, BO)),
+        {
+            f"attendee {JANE}: pending CANCEL",
+            f"guest {GUS}: cancelled CANCEL",
+            "host ana@x.example: pending CANCEL",
+            "host bo@x.example: pending None",
+        },
+        shown("CANCELLED", "SCHEDULED"),
+    ),
+    Case(
+        "moved again while it waits",
+        events.RESCHEDULED,
+        shown("PENDING_CONFIRMATION"),
+        {f"attendee {JANE}: pending None", "host ana@x.example: pending None"},
+        shown("CANCELLED", "PENDING_CONFIRMATION"),
+    ),
+    Case(
+        "another e-mail",
+        events.UPDATED,
+        shown(**JO),
+        {
+            "attendee jo@x.example: email_changed REQUEST",
+            f"attendee {JANE}: removed CANCEL",
+            "host ana@x.example: email_changed REQUEST",
+        },
+        shown(),
+    ),
+    Case(
+        "another e-mail before anybody has agreed",
+        events.UPDATED,
+        shown("PENDING_CONFIRMATION", **JO),
+        {
+            "attendee jo@x.example: email_changed None",
+            f"attendee {JANE}: removed None",
+            "host ana@x.example: email_changed None",
+        },
+        shown("PENDING_CONFIRMATION"),
+    ),
+    Case("a reservation without an attendee", events.CREATED, shown(attendee=None, guests=[], hosts=()), set()),
+    Case("came", events.COMPLETED, shown("COMPLETED"), set()),
+    Case("did not come", events.NO_SHOW, shown("NO_SHOW"), set()),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_the_table(case: Case) -> None:
+    assert told(case.event, case.booking, case.previous) == case.expected
+
+
+def test_every_event_that_people_are_told_of_stands_in_the_table() -> None:
+    assert {case.event for case in CASES if case.expected} == {
+        events.CREATED,
+        events.CONFIRMED,
+        events.DECLINED,
+        events.CANCELLED,
+        events.RESCHEDULED,
+        events.UPDATED,
+    }
+
+
+def test_whoever_was_removed_from_the_organization_is_told_nothing() -> None:
+    assert not [each for each in told(events.CREATED, shown(), hosts={BO: HOSTS[BO]}) if each.startswith("host")]
+
+
+@pytest.mark.parametrize(
+    ("writes", "invites", "asked"),
+    [(True, False, {JANE, GUS}), (True, True, set()), (False, False, {JANE, GUS, "ana@x.example"})],
+)
+def test_nobody_is_invited_twice(writes: bool, invites: bool, asked: set[str]) -> None:
+    """By us, and by the provider of a calendar that we write."""
+    hosts = {ANA: Host(ANA, "ana@x.example", writes=writes, invites=invites)}
+    letters = letters_owed(News(events.CREATED, shown(), None, hosts))
+    assert len(letters) == 3
+    assert {each.recipient for each in letters if each.method} == asked
+
+
+def test_reminders_go_to_whom_it_concerns_and_who_wants_them() -> None:
+    assert [each.recipient for each in reminders_owed(shown(), frozenset())] == [JANE, GUS]
+    assert [each.recipient for each in reminders_owed(shown(), frozenset({GUS}))] == [JANE]
+    assert reminders_owed(shown(attendee=None, guests=[]), frozenset()) == []
