@@ -1,6 +1,7 @@
 """A real SMTP server (aiosmtpd) on this machine that keeps what arrives, and refuses what a test wants refused."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -62,6 +63,8 @@ class Postbox:
     news: asyncio.Condition = field(default_factory=asyncio.Condition)
     port: int = 0
     pause: float = 0.0
+    # whole mails by recipient, whether or not the client waited for the answer
+    begun: Counter[str] = field(default_factory=Counter)
 
     @property
     def url(self) -> str:
@@ -84,6 +87,7 @@ class Postbox:
         return verdict
 
     async def handle_DATA(self, _server: Any, _session: Session, envelope: Envelope) -> str:  # noqa: N802 -- as above
+        self.begun[envelope.rcpt_tos[0]] += 1
         await asyncio.sleep(self.pause)
         verdict = self.content(envelope.rcpt_tos[0])
         if verdict.startswith("250"):

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 import asyncpg
 
@@ -22,23 +23,31 @@ from app.domain.bookings.lifecycle import Status
 from app.domain.notifications import outgoing
 from app.domain.notifications.compose import compose, to_bytes
 from app.domain.notifications.facts import Desk, letter_of
-from app.domain.notifications.letters import Kind
+from app.domain.notifications.letters import Kind, Role
 from app.domain.notifications.queue import remind, take_notices
-from app.domain.notifications.retry import GIVE_UP_AFTER, next_attempt
-from app.domain.notifications.transport import MailRefused, MailServerAway, NotOurs, Packed, Transport, opened
+from app.domain.notifications.retry import GIVE_UP_AFTER
+from app.domain.notifications.transport import (
+    MailBroken,
+    MailRefused,
+    MailServerAway,
+    NotOurs,
+    Packed,
+    Transport,
+    opened,
+)
+
+Result = TypeVar("Result")
 
 SWEEP_SECONDS = 1.0
 # under load so many commits share one look
 _GATHER_SECONDS = 0.05
 _BATCH = 200
 _SENDERS = 4
-_CLAIM = 8
 # longer than a whole batch takes with a server that answers; what a slow one leaves over is given back
 _LEASE = timedelta(seconds=60)
 _SPARE = timedelta(seconds=5)
 _TAKES_PLACE = frozenset({Status.SCHEDULED, Status.RESCHEDULED})
 _AWAY_SECONDS = (1.0, 5.0, 15.0, 30.0)
-_MAILS = metrics.MAILS
 _log = logger("notices")
 
 
@@ -113,11 +122,10 @@ class Notices:
             while not self._stopped.is_set():
                 self._mail.clear()
                 try:
-                    sent = await self._send_some(transport)
-                    failures = 0
-                    if not sent:
+                    if not await self._send_some(transport):
                         await transport.close()
                         await _wait(self._mail, SWEEP_SECONDS)
+                    failures = 0
                 except MailServerAway as error:
                     _log.warning("mail_server_away", error=str(error))
                     pause = _AWAY_SECONDS[min(failures, len(_AWAY_SECONDS) - 1)]
@@ -136,42 +144,58 @@ class Notices:
         """Claim a few mails and send them one after the other; how many there were. Raises MailServerAway."""
         now = datetime.now(UTC)
         async with db.acquire(self._pool) as conn:
-            mails = list(await outgoing.claim(conn, _CLAIM, now + _LEASE, now))
-        left = list(reversed(mails))
+            left = await outgoing.claim(conn, now + _LEASE, now)
+        count = len(left)
+        left.reverse()
         try:
             while left and not self._stopped.is_set() and datetime.now(UTC) + _SPARE < left[-1]["leased_until"]:
-                await self._send_one(transport, left.pop())
+                await self._send_one(transport, left[-1])
+                left.pop()
         finally:
             # what was not tried is somebody else's, or ours again later
             async with db.acquire(self._pool) as conn:
-                await outgoing.release(conn, left, datetime.now(UTC))
-        return len(mails)
+                await outgoing.release(conn, left)
+        return count
 
     async def _send_one(self, transport: Transport, mail: sql.Row) -> None:
+        """Raises MailServerAway, and what the database raises, with the mail as it was."""
         now = datetime.now(UTC)
         outcome = _not_to_be_sent(mail, now)
         if outcome is not None:
-            await self._do(lambda conn: outgoing.end(conn, mail, outcome, None, now))
+            await self._write(lambda conn: outgoing.end(conn, mail, outcome, None, now))
             return
         packed = await self._packed(mail, now)
-        if packed is None:
-            return
+        if packed is not None:
+            await self._hand_over(transport, mail, packed, now)
+
+    async def _hand_over(self, transport: Transport, mail: sql.Row, packed: Packed, now: datetime) -> None:
+        settled = False
 
         async def settle() -> bool:
+            nonlocal settled
             async with db.acquire(self._pool) as conn:
-                return await outgoing.settle(conn, mail, now)
+                settled = await outgoing.settle(conn, mail, now)
+            return settled
 
         try:
             await transport.send(packed, settle)
-            _MAILS.labels(outgoing.SENT).inc()
+            _count(outgoing.SENT)
         except NotOurs:
             _log.warning("mail_lease_lost", mail_id=str(mail["id"]))
+        except MailServerAway:
+            raise
         except MailRefused as error:
-            words, final = str(error), error.final
-            await self._do(lambda conn: _refused(conn, mail, words, final, now))
-        except MailServerAway as error:
-            words = str(error)
-            await self._do(lambda conn: _given_back(conn, mail, now, words))
+            refusal = error
+            _log.info("mail_refused", mail_id=str(mail["id"]), code=str(error)[:3], bounced=error.bounced)
+            _count(await self._write(lambda conn: outgoing.refused(conn, mail, refusal, now)))
+        except MailBroken as error:
+            breach = error
+            _log.warning("mail_broken", mail_id=str(mail["id"]), error=str(error), handed_over=error.handed_over)
+            _count(await self._write(lambda conn: outgoing.broken(conn, mail, breach, now)))
+        except BaseException:
+            if not settled:
+                # the server does not have it, and nobody knows whether the database took the note that it does
+                await asyncio.shield(self._write(lambda conn: outgoing.reopen(conn, mail, now)))
             raise
 
     async def _packed(self, mail: sql.Row, now: datetime) -> Packed | None:
@@ -181,13 +205,19 @@ class Notices:
             return Packed(letter.id, letter.sender.address, letter.to.address, to_bytes(compose(letter)), now)
         except Exception as error:  # noqa: BLE001 -- see above
             _log.exception("mail_unmade", mail_id=str(mail["id"]), kind=mail["kind"])
-            at, words = next_attempt(mail["attempts"] + 1, mail["created_at"], now), type(error).__name__
-            await self._do(lambda conn: _later(conn, mail, at, words, now))
+            fault = type(error).__name__
+            await self._write(lambda conn: outgoing.later(conn, mail, fault, at_last=outgoing.GIVEN_UP, now=now))
             return None
 
-    async def _do(self, work: Callable[[Connection], Awaitable[None]]) -> None:
-        async with db.acquire(self._pool) as conn:
-            await db.run(conn, work)
+    async def _write(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
+        """Write down what became of a mail, however long the database is away: nobody else knows it."""
+        while True:
+            try:
+                async with db.acquire(self._pool) as conn:
+                    return await db.run(conn, work)
+            except (*AWAY, Unavailable) as error:
+                _log.warning("mail_unrecorded", error=type(error).__name__)
+                await asyncio.sleep(SWEEP_SECONDS)
 
 
 def _not_to_be_sent(mail: sql.Row, now: datetime) -> str | None:
@@ -196,35 +226,20 @@ def _not_to_be_sent(mail: sql.Row, now: datetime) -> str | None:
         return outgoing.SUPERSEDED
     if mail["unwanted"]:
         return outgoing.UNWANTED
-    if mail["kind"] == Kind.REMINDER and (mail["status"] not in _TAKES_PLACE or mail["starts_at"] <= now):
+    if mail["kind"] == Kind.REMINDER and not _is_worth_reminding(mail, now):
         return outgoing.SUPERSEDED
-    if now - mail["created_at"] > GIVE_UP_AFTER:
-        return outgoing.GIVEN_UP
-    return None
+    return outgoing.GIVEN_UP if now - mail["created_at"] > GIVE_UP_AFTER else None
 
 
-async def _refused(conn: Connection, mail: sql.Row, words: str, final: bool, now: datetime) -> None:
-    if final:
-        _MAILS.labels(outgoing.BOUNCED).inc()
-        _log.info("mail_bounced", mail_id=str(mail["id"]), code=words[:3])
-        await outgoing.bounce(conn, mail, words, now)
-        return
-    await _later(conn, mail, next_attempt(mail["attempts"] + 1, mail["created_at"], now), words, now)
+def _is_worth_reminding(mail: sql.Row, now: datetime) -> bool:
+    """The booking takes place, has not begun, and is still theirs."""
+    theirs = mail["role"] != Role.ATTENDEE or mail["recipient"].lower() == (mail["attendee_email"] or "").lower()
+    return theirs and mail["status"] in _TAKES_PLACE and mail["starts_at"] > now
 
 
-async def _given_back(conn: Connection, mail: sql.Row, settled_at: datetime, words: str) -> None:
-    """Whether it was settled already or not: nobody knows that it arrived."""
-    now = datetime.now(UTC)
-    await outgoing.reopen(conn, mail, settled_at, words, now)
-    await outgoing.release(conn, [mail], now)
-
-
-async def _later(conn: Connection, mail: sql.Row, at: datetime | None, words: str, now: datetime) -> None:
-    if at is None:
-        _MAILS.labels(outgoing.GIVEN_UP).inc()
-        await outgoing.end(conn, mail, outgoing.GIVEN_UP, words, now)
-    else:
-        await outgoing.retry(conn, mail, at, words, now)
+def _count(outcome: str | None) -> None:
+    if outcome is not None:
+        metrics.MAILS.labels(outcome).inc()
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

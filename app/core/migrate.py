@@ -1,4 +1,5 @@
-"""Migrations: numbered files, forward only, each in its own transaction, with a ledger of what ran.
+"""Migrations: numbered files, forward only, each in its own transaction, with a ledger of what ran. One that says in
+its first line that it runs outside of one must be safe to run again from its beginning: a stop may leave half of it.
 
 The one rule: a file that ran never changes. The ledger keeps its SHA-256, and an edited or missing file stops the
 start. The lock is polled: a blocking advisory lock deadlocks with CREATE INDEX CONCURRENTLY, which waits for every
@@ -21,6 +22,7 @@ SQL = sql.load("events")
 _LOCK = 7_561_402_513
 _LOCK_POLL_SECONDS = 0.1
 _LOCK_PATIENCE_SECONDS = 120
+_OUTSIDE = "-- outside a transaction\n"
 _LEDGER = """
 create table if not exists schema_migrations (
     name        text primary key,
@@ -104,16 +106,18 @@ async def _lock(conn: asyncpg.Connection) -> None:
 
 
 async def _apply(conn: asyncpg.Connection, migration: Migration) -> str:
+    note = ("insert into schema_migrations (name, sha256) values ($1, $2)", migration.name, migration.sha256)
     try:
+        if migration.text.startswith(_OUTSIDE):
+            for statement in migration.text.rstrip().rstrip(";").split(";\n"):
+                await conn.execute(statement)
+            await conn.execute(*note)
+            return migration.name
         async with conn.transaction():
             # a migration that must wait for a long transaction gives way instead of blocking everybody behind it
             await conn.execute("set local lock_timeout = '5s'")
             await conn.execute(migration.text)
-            await conn.execute(
-                "insert into schema_migrations (name, sha256) values ($1, $2)",
-                migration.name,
-                migration.sha256,
-            )
+            await conn.execute(*note)
     except asyncpg.PostgresError as error:
         raise ConfigurationError(f"migration {migration.name} failed and was rolled back: {error}") from error
     return migration.name

@@ -25,7 +25,7 @@ create table mails (
     next_attempt_at  timestamptz,
     leased_until     timestamptz,
     settled_at       timestamptz,
-    outcome          text check (outcome in ('sent', 'bounced', 'refused', 'given_up', 'superseded', 'unwanted')),
+    outcome          text check (outcome in ('sent', 'unknown', 'bounced', 'refused', 'given_up', 'superseded', 'unwanted')),
     error            text,
     created_at       timestamptz not null,
     primary key (org_id, id),
@@ -34,10 +34,10 @@ create table mails (
     foreign key (org_id, booking_id) references bookings (org_id, id) on delete cascade,
     foreign key (org_id, event_id) references events (org_id, id)
 );
-create unique index mails_of_event on mails (org_id, event_id, role, recipient) where event_id is not null;
+create unique index mails_of_event on mails (org_id, event_id, kind, role, recipient) where event_id is not null;
 create index mails_queue on mails (bulk, next_attempt_at) where next_attempt_at is not null;
 create index mails_by_thread on mails (org_id, thread, recipient, happened_at) where thread is not null;
-create index mails_old_queue on mails (settled_at) where settled_at is not null;
+create index mails_old_queue on mails (created_at);
 
 -- Addresses that want no reminders of this organization's.
 create table mail_optouts (
@@ -49,12 +49,3 @@ create table mail_optouts (
 
 -- Raised to end a host's feed address, and to make another.
 alter table users add column feed_version integer not null default 0;
-
--- What was booked before anybody was reminded is reminded of, too.
-insert into reminders (org_id, id, booking_id, minutes_before, due_at)
-select b.org_id, gen_random_uuid(), b.id, m.minutes, b.starts_at - m.minutes * interval '1 minute'
-from bookings b
-join event_types t on t.org_id = b.org_id and t.id = b.event_type_id
-cross join unnest(t.reminders_minutes_before) as m (minutes)
-where b.status in ('SCHEDULED', 'RESCHEDULED') and b.starts_at - m.minutes * interval '1 minute' > now()
-on conflict do nothing;

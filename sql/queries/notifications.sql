@@ -6,9 +6,9 @@ with due as (
     where no = any(array(
         select no from outbox where topic = 'notice' and due_at <= $1 order by due_at, no limit $2 for update skip locked
     ))
-    returning no, org_id, ref_id, data
+    returning no, org_id, ref_id, data, attempts
 )
-select d.org_id, d.ref_id, d.data, e.type, e.at, e.body, e.booking_id, b.ical_uid, t.reminders_minutes_before,
+select d.org_id, d.ref_id, d.data, d.attempts, e.type, e.at, e.body, e.booking_id, b.ical_uid, t.reminders_minutes_before,
        (select jsonb_agg(jsonb_build_object('user_id', u.id, 'address', u.email, 'writes', k.provider is not null,
                                             'invites', coalesce(k.provider = 'microsoft', false)) order by u.id)
         from users u
@@ -22,7 +22,12 @@ select d.org_id, d.ref_id, d.data, e.type, e.at, e.body, e.booking_id, b.ical_ui
           and u.id = any(b.host_ids || coalesce(p.host_ids, '{}'))) as hosts,
        (select m.organizer from mails m
         where m.org_id = d.org_id and m.thread = b.ical_uid and m.organizer is not null
-        order by m.happened_at limit 1) as organizer
+        order by m.happened_at limit 1) as organizer,
+       array(select x.recipient
+             from (select distinct on (m.recipient) m.recipient, m.ical_method from mails m
+                   where m.org_id = d.org_id and m.thread = b.ical_uid and m.ical_method is not null
+                   order by m.recipient, m.happened_at desc) x
+             where x.ical_method = 'REQUEST') as asked
 from due d
 left join events e on e.org_id = d.org_id and e.id = d.ref_id and d.data is null
 left join bookings b on b.org_id = e.org_id and b.id = e.booking_id
@@ -31,10 +36,16 @@ left join event_types t on t.org_id = b.org_id and t.id = b.event_type_id
 order by d.no;
 
 -- name: list_concerned
--- One person ($2), or who looks after what belongs to everybody.
-select id, email from users
-where org_id = $1 and disabled_at is null and case when $2::uuid is null then role in ('owner', 'admin') else id = $2 end
-order by id;
+-- Whom notices may be for that are about no booking.
+select org_id, id, email, role from users
+where org_id = any($1::uuid[]) and disabled_at is null and (role in ('owner', 'admin') or id = any($2::uuid[]))
+order by org_id, id;
+
+-- name: put_back
+-- Rows that nobody could read: later, and ever later.
+insert into outbox (org_id, topic, ref_id, data, due_at, attempts)
+select t.org_id, 'notice', t.ref_id, t.data, $5::timestamptz + power(2, least(t.attempts, 10)) * interval '1 minute', t.attempts
+from unnest($1::uuid[], $2::uuid[], $3::jsonb[], $4::int[]) as t (org_id, ref_id, data, attempts);
 
 -- name: insert_mails
 insert into mails (org_id, id, kind, role, recipient, user_id, booking_id, event_id, thread, happened_at, ical_method,
@@ -49,28 +60,29 @@ on conflict do nothing;
 
 -- name: claim_mails
 -- (queue) The next mails to send, of everybody. One that tells of something later waits for what is earlier, to one person of
--- one booking. Locked rows belong to another worker and are skipped.
+-- one booking. Locked rows belong to another worker and are skipped. The limit is written here: of one that is a value the
+-- planner expects a tenth of the table, and reads the others whole.
 with chosen as (
     select m.org_id, m.id
     from mails m
-    where m.next_attempt_at <= $2 and (m.leased_until is null or m.leased_until < $2)
+    where m.next_attempt_at <= $1 and (m.leased_until is null or m.leased_until < $1)
       and not exists (
           select from mails e
           where e.org_id = m.org_id and e.thread = m.thread and e.recipient = m.recipient
             and e.happened_at < m.happened_at and e.next_attempt_at is not null
       )
     order by m.bulk, m.next_attempt_at
-    limit $1
+    limit 8
     for no key update of m skip locked
 ), leased as (
-    update mails m set leased_until = $3
+    update mails m set leased_until = $2
     from chosen c where m.org_id = c.org_id and m.id = c.id
     returning m.org_id, m.id, m.kind, m.role, m.recipient, m.user_id, m.booking_id, m.event_id, m.thread, m.happened_at,
               m.ical_method, m.organizer, m.data, m.attempts, m.leased_until, m.created_at, m.bulk, m.next_attempt_at
 )
 select l.org_id, l.id, l.kind, l.role, l.recipient, l.booking_id, l.happened_at, l.ical_method, l.organizer, l.data,
-       l.attempts, l.leased_until, l.created_at, e.body, b.status, b.starts_at, b.ends_at, b.attendee_email, b.token_version,
-       b.attendee_bounced_at, t.title, coalesce(t.seats, 1) > 1 as seated, t.questions, o.name as org_name, o.settings,
+       l.attempts, l.leased_until, l.created_at, l.next_attempt_at, e.body, b.status, b.starts_at, b.ends_at, b.attendee_email, b.token_version,
+       t.title, coalesce(t.seats, 1) > 1 as seated, t.questions, o.name as org_name, o.settings,
        o.secret_sealed, u.name as user_name, u.timezone as user_zone, u.locale as user_locale,
        (select jsonb_agg(jsonb_build_object('id', h.id, 'name', h.name, 'address', h.email) order by h.id)
         from users h
@@ -78,7 +90,7 @@ select l.org_id, l.id, l.kind, l.role, l.recipient, l.booking_id, l.happened_at,
        exists (
            select from mails s
            where s.org_id = l.org_id and s.thread = l.thread and s.recipient = l.recipient and s.happened_at > l.happened_at
-             and s.outcome = 'sent'
+             and s.outcome = 'sent' and s.kind <> 'reminder'
        ) as superseded,
        l.kind = 'reminder' and exists (
            select from mail_optouts x where x.org_id = l.org_id and x.address = lower(l.recipient)
@@ -109,24 +121,25 @@ where org_id = $1 and id = $2
 returning id;
 
 -- name: release_mails
--- What was claimed and cannot be sent just now is claimable again at $4; nobody has tried it.
-update mails m set leased_until = null, next_attempt_at = greatest(m.next_attempt_at, $4)
+-- What was claimed and nobody has tried is claimable again, in its old place.
+update mails m set leased_until = null
 from unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) as t (org_id, id, leased_until)
 where m.org_id = t.org_id and m.id = t.id and m.leased_until = t.leased_until and m.next_attempt_at is not null;
 
 -- name: reopen_mail
--- The server left it open whether it took the mail: it is sent again.
+-- It was settled, or nobody knows whether it was, and it has not been sent.
 update mails
-set outcome = null, settled_at = null, next_attempt_at = $4, error = $5
+set outcome = null, settled_at = null, next_attempt_at = $4, attempts = attempts - 1
 where org_id = $1 and id = $2 and outcome = 'sent' and settled_at = $3;
 
 -- name: delete_old_mails
--- (queue) Settled so long ago that nobody asks; those of bookings that are still to come stay, since they know the ORGANIZER.
+-- (queue) Made so long ago that nobody asks; those of bookings that are still to come stay, since they know the ORGANIZER.
 delete from mails
 where (org_id, id) in (
     select m.org_id, m.id
     from mails m
     left join bookings b on b.org_id = m.org_id and b.id = m.booking_id
-    where m.settled_at < $1 and (b.id is null or b.ends_at < $1)
+    where m.created_at < $1 and (b.id is null or b.ends_at < $1)
+    order by m.created_at
     limit $2
 );

@@ -13,9 +13,15 @@ where r.org_id = t.org_id and r.booking_id = t.booking_id and r.sent_at is null 
 
 -- name: take_due_reminders
 -- (queue) Of everybody. Locked rows belong to another worker and are skipped; the booking is locked like for every change of
--- it, and one that somebody changes just now has its turn in a second.
+-- it, and one that somebody changes just now has its turn in a second. Of several that have become due, after an outage, the
+-- last one is wanted.
 select r.org_id, r.id, r.booking_id, r.minutes_before, b.ical_uid,
-       r.minutes_before = any(t.reminders_minutes_before) as wanted,
+       r.minutes_before = any(t.reminders_minutes_before) and not exists (
+           select from reminders l
+           where l.org_id = r.org_id and l.booking_id = r.booking_id and l.minutes_before < r.minutes_before
+             and l.minutes_before = any(t.reminders_minutes_before)
+             and l.due_at <= $1 and l.sent_at is null and l.dropped_at is null
+       ) as wanted,
        array(select x.address from mail_optouts x
              where x.org_id = r.org_id
                and x.address = any(lower(b.attendee_email) || array(select lower(g ->> 'email')

@@ -182,7 +182,7 @@ with tried as (
 ), told as (
     -- whoever looks after it hears that it is disabled
     insert into outbox (org_id, topic, ref_id, data, due_at)
-    select k.org_id, 'notice', k.id, jsonb_build_object('kind', 'webhook_disabled', 'reason', 'gone', 'url', w.url), v.at
+    select k.org_id, 'notice', k.id, jsonb_build_object('kind', 'webhook_disabled', 'reason', 'gone', 'url', split_part(w.url, '?', 1)), v.at
     from webhook k
     join verdict v on v.org_id = k.org_id and v.webhook_id = k.id
     join webhooks w on w.org_id = k.org_id and w.id = k.id

@@ -18,6 +18,7 @@ from tests.support import Api, Tenant
 HOUR = timedelta(hours=1)
 LISTS, EVENTS, FEEDS = sql.load("booking_lists"), sql.load("events"), sql.load("feeds")
 _MANY = 2000
+_LARGE = frozenset({"bookings", "events"})
 
 
 async def passed_over(conn: db.Connection, statement: str, *values: object) -> int:
@@ -33,6 +34,9 @@ async def passed_over(conn: db.Connection, statement: str, *values: object) -> i
 
     def removed(node: dict[str, Any]) -> int:
         here = sum(int(node.get(name, 0)) for name in ("Rows Removed by Filter", "Rows Removed by Index Recheck"))
+        if node.get("Relation Name", "bookings") not in _LARGE:
+            # reading a small table whole is the best plan for it
+            here = 0
         return here + sum(removed(each) for each in node.get("Plans", ()))
 
     return removed(plan[0]["Plan"])

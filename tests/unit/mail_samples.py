@@ -30,7 +30,7 @@ _FACTS = {
     Kind.WAITLIST_OFFER: {"until": "2026-03-09T18:00:00Z"},
     Kind.INVITATION: {"inviter": "Greta Gräber", "days": "7"},
     Kind.PASSWORD_RESET: {"minutes": "60"},
-    Kind.WEBHOOK_DISABLED: {"url": "https://hooks.example/in", "reason": "HTTP 500, 8 times"},
+    Kind.WEBHOOK_DISABLED: {"url": "https://hooks.example/in", "reason": "gone"},
     Kind.CALENDAR_REAUTH: {"account": "greta@gmail.example", "provider": "google"},
 }
 

@@ -9,6 +9,7 @@ import pytest
 from app.core.ids import Kind as IdKind
 from app.core.ids import encode
 from app.domain.bookings import events
+from app.domain.bookings.ical import Method
 from app.domain.notifications.audience import Host, News, letters_owed, reminders_owed
 
 ANA, BO = UUID(int=1), UUID(int=2)
@@ -29,7 +30,7 @@ def shown(status: str = "SCHEDULED", before: str = "DRAFT", *, hosts: tuple[UUID
 
 def told(kind: str, booking: Any, previous: Any = None, hosts: dict[UUID, Host] | None = None) -> set[str]:
     letters = letters_owed(News(kind, booking, previous, hosts or HOSTS))
-    assert len(letters) == len({(each.role, each.recipient.lower()) for each in letters})
+    assert len(letters) == len({(each.kind, each.role, each.recipient.lower()) for each in letters})
     return {f"{each.role} {each.recipient}: {each.kind} {each.method}" for each in letters}
 
 
@@ -142,9 +143,11 @@ CASES = [
         events.RESCHEDULED,
         shown("PENDING_CONFIRMATION", hosts=(ANA, BO)),
         {
-            f"attendee {JANE}: pending CANCEL",
-            f"guest {GUS}: cancelled CANCEL",
-            "host ana@x.example: pending CANCEL",
+            f"attendee {JANE}: withdrawn CANCEL",
+            f"attendee {JANE}: pending None",
+            f"guest {GUS}: withdrawn CANCEL",
+            "host ana@x.example: withdrawn CANCEL",
+            "host ana@x.example: pending None",
             "host bo@x.example: pending None",
         },
         shown("CANCELLED", "SCHEDULED"),
@@ -159,13 +162,35 @@ CASES = [
     Case(
         "another e-mail",
         events.UPDATED,
-        shown(**JO),
+        shown(**JO, guests=[]),
         {
             "attendee jo@x.example: email_changed REQUEST",
             f"attendee {JANE}: removed CANCEL",
             "host ana@x.example: email_changed REQUEST",
         },
         shown(),
+    ),
+    Case(
+        "another e-mail than a guest's",
+        events.UPDATED,
+        shown(**JO),
+        {
+            "attendee jo@x.example: email_changed REQUEST",
+            f"attendee {JANE}: removed None",
+            "host ana@x.example: email_changed REQUEST",
+        },
+        shown(),
+    ),
+    Case(
+        "another e-mail than the host's own",
+        events.UPDATED,
+        shown(**JO),
+        {
+            "attendee jo@x.example: email_changed REQUEST",
+            "attendee Ana@x.example: removed None",
+            "host ana@x.example: email_changed REQUEST",
+        },
+        shown(attendee={"email": "Ana@x.example"}),
     ),
     Case(
         "another e-mail before anybody has agreed",
@@ -214,6 +239,35 @@ def test_nobody_is_invited_twice(writes: bool, invites: bool, asked: set[str]) -
     letters = letters_owed(News(events.CREATED, shown(), None, hosts))
     assert len(letters) == 3
     assert {each.recipient for each in letters if each.method} == asked
+
+
+MICROSOFT = Host(BO, "bo@x.example", writes=True, invites=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "asked", "expected"),
+    [
+        # who came by mail stays by mail, and who was invited by the provider by the provider
+        (ANA, ANA, {JANE}, Method.REQUEST),
+        (BO, BO, set[str](), None),
+        (BO, ANA, set[str](), Method.REQUEST),
+        # the new host's provider invites: our entry goes
+        (ANA, BO, {JANE}, Method.CANCEL),
+    ],
+)
+def test_a_change_of_host_leaves_one_invitation(old: UUID, new: UUID, asked: set[str], expected: Method | None) -> None:
+    hosts = {ANA: HOSTS[ANA], BO: MICROSOFT}
+    before, after = shown("CANCELLED", "SCHEDULED", hosts=(old,)), shown("RESCHEDULED", hosts=(new,))
+    letters = letters_owed(News(events.RESCHEDULED, after, before, hosts, frozenset(asked)))
+    assert [each.method for each in letters if each.recipient == JANE] == [expected]
+
+
+@pytest.mark.parametrize(("asked", "expected"), [({JANE}, Method.CANCEL), (set[str](), None)])
+def test_an_invitation_of_ours_is_taken_back_whoever_invites_now(asked: set[str], expected: Method | None) -> None:
+    """The calendar was connected after the booking."""
+    booking = shown("CANCELLED", "SCHEDULED", hosts=(BO,), guests=[])
+    letters = letters_owed(News(events.CANCELLED, booking, None, {BO: MICROSOFT}, frozenset(asked)))
+    assert [each.method for each in letters if each.recipient == JANE] == [expected]
 
 
 def test_reminders_go_to_whom_it_concerns_and_who_wants_them() -> None:

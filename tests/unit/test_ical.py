@@ -42,7 +42,7 @@ def entry(**changes: Any) -> Entry:
 
 
 def one_line(text: str) -> str:
-    return " ".join(re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text).split())
+    return " ".join(re.sub("[\x00-\x1f\x7f-\x9f\u2028\u2029]", " ", text).split()).replace("\\N", "/N")
 
 
 def sent(method: Method, of: Entry) -> ItipMessage:
@@ -78,6 +78,7 @@ def test_a_calendar_is_one_whatever_is_written_in_it(
 @settings(deadline=None)
 def test_a_text_is_kept(text: str) -> None:
     message = sent(Method.REQUEST, entry(summary=text, description=f"{text}\n\n{text}", location=text))
+    text = text.replace("\\N", "/N")
     assert (message.summary, message.location) == (text, text)
     assert message.description == f"{text}\n\n{text}"
 
@@ -118,6 +119,16 @@ def test_an_entry_says_how_sure_it_is(tentative: bool, cancelled: bool, expected
     assert check_file(content).status == expected
 
 
+def test_a_path_is_no_line_break() -> None:
+    """The library would write `C:\\New` as a `C:` and a line that begins with ew."""
+    of = entry(
+        summary="C:\\New", description="C:\\New\\net", location="C:\\New", attendees=(Mailbox("\\N", "a@b.example"),)
+    )
+    message = sent(Method.REQUEST, of)
+    assert (message.summary, message.description, message.location) == ("C:/New", "C:/New\\net", "C:/New")
+    assert message.names == ("/N",)
+
+
 def test_times_are_in_utc_to_the_second() -> None:
     chatham = datetime(2026, 3, 10, 15, 0, 0, 999999, tzinfo=timezone(timedelta(hours=12, minutes=45)))
     message = sent(Method.REQUEST, entry(starts_at=chatham, ends_at=chatham + timedelta(minutes=30)))
@@ -142,9 +153,19 @@ def test_a_feed_holds_many_entries_and_its_name() -> None:
     assert "ATTENDEE" not in content
 
 
-def test_a_quote_in_a_name_is_no_end_of_it() -> None:
-    message = sent(Method.REQUEST, entry(attendees=(Mailbox('Ann "Q" Lee; x=y:z', "ann@guest.example"),)))
-    assert message.names == ("Ann 'Q' Lee; x=y:z",)
-    assert sent(Method.REQUEST, entry(attendees=(Mailbox(" \r\n", "ann@guest.example"),))).names == (
-        "ann@guest.example",
-    )
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ('Ann "Q" Lee; x=y:z', "Ann 'Q' Lee; x=y:z"),
+        ("Ann\\", "Ann/"),
+        ("Ann ^ Lee^n", "Ann ^ Lee^n"),
+        (" \r\n", "ann@guest.example"),
+        ("Zoë, 李", "Zoë, 李"),
+    ],
+)
+def test_no_name_ends_its_parameter(name: str, expected: str) -> None:
+    person = Mailbox(name, "ann@guest.example")
+    assert sent(Method.REQUEST, entry(attendees=(person,))).names == (expected,)
+    content = calendar_of(Method.REQUEST, [entry(organizer=person, attendees=(person,))], now=NOW)
+    (event,) = icalendar.Calendar.from_ical(content).walk("VEVENT")
+    assert event["organizer"] == event["attendee"] == "mailto:ann@guest.example"

@@ -60,6 +60,7 @@ def test_which_letters_there_are() -> None:
         Kind.DECLINED: {attendee, guest, host},
         Kind.RESCHEDULED: {attendee, guest, host},
         Kind.CANCELLED: {attendee, guest, host},
+        Kind.WITHDRAWN: {attendee, guest, host},
         Kind.EMAIL_CHANGED: {attendee, host},
         Kind.REMOVED: {attendee, guest, host},
         Kind.REMINDER: {attendee, guest},

@@ -72,6 +72,7 @@ LETTERS = {
     "pending-host": to_greta(Kind.PENDING, "confirm", "decline", **ASKED),
     "unanswered-attendee": to_ann(Kind.CANCELLED, **MARCH, by="system", reason="unanswered"),
     "cancelled-attendee": to_ann(Kind.CANCELLED, **MARCH, by="calendar", method=Method.CANCEL, sequence=2),
+    "withdrawn-host": to_greta(Kind.WITHDRAWN, **MARCH, by="attendee", reason="A cold", method=Method.CANCEL),
     "cancelled-host": to_greta(Kind.CANCELLED, **MARCH, by="attendee", reason="A cold", method=Method.CANCEL),
     "reminder-attendee": replace(
         to_ann(Kind.REMINDER, "reschedule", "cancel", **MARCH), unsubscribe="https://book.example/stop/abc123"

@@ -88,6 +88,12 @@ def test_any_subject_is_read_as_it_was_meant(text: str) -> None:
         assert len(word) <= 75
 
 
+def test_an_encoded_word_is_a_text_like_any_other() -> None:
+    value = headers.subject("x =?utf-8?q?=0D=0ABcc=3A_eve=40bad.example?= y")
+    assert "?q?" not in value
+    assert str(received("Subject", value)["subject"]) == "x =?utf-8?q?=0D=0ABcc=3A_eve=40bad.example?= y"
+
+
 @pytest.mark.parametrize("value", ["a\r\nBcc: b", "a\nb", "a\rb", "a\r\n\r\nb", "a\0b", "ä", "", " a", "a\r\n"])
 def test_what_is_no_field_is_refused(value: str) -> None:
     with pytest.raises(ValueError, match="not a header"):

@@ -69,6 +69,11 @@ FIELDS = {
 }
 
 
+def in_calendar(text: str) -> str:
+    """A backslash and an N would be a line break there."""
+    return text.replace("\\N", "/N")
+
+
 class Tags(HTMLParser):
     """Every tag with its attributes, but for the line breaks of texts."""
 
@@ -125,7 +130,7 @@ def test_what_strangers_write_stays_text(
     # one line each, folded or not
     head = raw.split(b"\r\n\r\n", 1)[0].replace(b"\r\n ", b" ").split(b"\r\n")
     assert len(head) == len(message.keys())
-    assert tags(plain) == tags(replace(plain, meeting=harmless(about)))
+    assert tags(plain) == tags(replace(plain, meeting=harmless(about), organization="x"))
 
 
 @settings(deadline=None)
@@ -138,26 +143,28 @@ def test_a_calendar_holds_what_was_written(about: Meeting, organization: str) ->
     assert about.attendee is not None
     assert about.notes is not None
     assert message.attendees == (about.attendee.address, "bob@guest.example", GRETA.address)
-    assert message.names[0] == one_line(about.attendee.name, 100).replace('"', "'")
-    assert message.names[1] == one_line(organization, 100).replace('"', "'")
+    assert message.names[0] == one_line(about.attendee.name, 100).translate(str.maketrans('"\\', "'/"))
+    assert message.names[1] == one_line(organization, 100).translate(str.maketrans('"\\', "'/"))
     assert message.organizer == about.organizer.address
-    assert message.uid == about.uid
-    assert message.description.startswith(many_lines(about.notes, 2000))
+    assert message.uid == in_calendar(about.uid)
+    assert message.description.startswith(in_calendar(many_lines(about.notes, 2000)))
     assert message.description.endswith("Cancel the booking: https://book.example/cancel/abc123")
     # Exchange takes the title from the subject
-    assert str(mail(plain)["subject"]) == f"{message.summary}: cancelled"
+    assert in_calendar(str(mail(plain)["subject"])) == f"{message.summary}: cancelled"
     allowed = "SUMMARY DTSTART DTEND DTSTAMP UID SEQUENCE ATTENDEE CREATED DESCRIPTION LAST-MODIFIED LOCATION ORGANIZER"
     inside = [each.name for each in message.calendar.properties if each.inside[-1:] == ("VEVENT",)]
     assert set(inside) == {*allowed.split(), "STATUS", "TRANSP"}
 
 
+@settings(deadline=None)
 @given(
-    facts=st.fixed_dictionaries(dict.fromkeys("until inviter days minutes url reason account provider".split(), texts))
+    facts=st.fixed_dictionaries(dict.fromkeys("until inviter days minutes url reason account provider".split(), texts)),
+    organization=texts,
 )
 @pytest.mark.parametrize(("kind", "role"), [each for each in EVERY if each[1] is Role.MEMBER])
-def test_facts_stay_text(kind: Kind, role: Role, facts: dict[str, str]) -> None:
-    plain = letter(kind, role, facts=facts, links=links("settings"))
-    assert tags(plain) == tags(replace(plain, facts=dict.fromkeys(facts, "x")))
+def test_facts_stay_text(kind: Kind, role: Role, facts: dict[str, str], organization: str) -> None:
+    plain = letter(kind, role, facts=facts, organization=organization, links=links("settings"))
+    assert tags(plain) == tags(replace(plain, facts=dict.fromkeys(facts, "x"), organization="x"))
 
 
 @pytest.mark.parametrize("locale", ["en", "de"])

@@ -14,6 +14,7 @@ import pytest
 from app.core import db
 from app.core.ids import Kind, decode, new_id
 from app.core.settings import Settings
+from app.domain.notifications import outgoing
 from app.domain.notifications.transport import MailServerAway, NotOurs, Packed, open_smtp, opened
 from tests.offers import booked, offer
 from tests.postbox import Postbox, listening
@@ -109,6 +110,173 @@ async def test_a_server_that_says_later_is_asked_later(
         await box.wait_for(1, JANE)
     assert (await shown(api, booking))["attendee_bounced_at"] is None
     assert await outcomes(conn, tenant) == [("sent", 2)]
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "554 5.7.1 Relay access denied",
+        "530 5.7.0 Issue STARTTLS first",
+        "550 5.7.23 SPF fails",
+        "553 5.1.8 Sender",
+    ],
+)
+@pytest.mark.parametrize("where", ["recipient", "content"])
+async def test_what_is_wrong_with_us_is_nobodys_bounce(
+    api: Api,
+    settings: Settings,
+    box: Postbox,
+    soon: datetime,
+    tenant: Tenant,
+    conn: db.Connection,
+    where: str,
+    answer: str,
+) -> None:
+    """Relays say at RCPT whatever is wrong with the client or the sender. It may be mended, so it is tried again."""
+    setattr(box, where, lambda _address: answer)
+    async with mailing(settings):
+        booking = await booked(api, await offer(api), soon)
+
+        async def tried() -> bool:
+            return await outcomes(conn, tenant) == [(None, 1)]
+
+        await eventually(tried)
+        assert (await shown(api, booking))["attendee_bounced_at"] is None
+        setattr(box, where, lambda _address: "250 OK")
+        await hurry(conn, tenant)
+        await box.wait_for(1, JANE)
+
+
+async def test_a_mail_that_the_server_hangs_up_on_keeps_no_other(
+    api: Api, settings: Settings, box: Postbox, soon: datetime, tenant: Tenant, conn: db.Connection
+) -> None:
+    """421 for one recipient, as when a filter dies of the mail: its own failure, not the server's absence."""
+    box.recipient = lambda address: "421 4.3.2 Closing" if address == JANE else "250 OK"
+    made = await offer(api)
+    async with mailing(settings):
+        for hour in range(5):
+            await booked(api, made, soon + hour * HOUR)
+        began = datetime.now(UTC)
+        await box.wait_for(5)
+        assert datetime.now(UTC) - began < timedelta(seconds=8)
+
+        async def counted() -> bool:
+            return await outcomes(conn, tenant) == [(None, 1)] * 5
+
+        await eventually(counted)
+
+
+async def test_a_server_that_never_says_whether_it_took_a_mail_gets_it_three_times(
+    api: Api,
+    settings: Settings,
+    box: Postbox,
+    soon: datetime,
+    tenant: Tenant,
+    conn: db.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.domain.notifications.transport._LAST_ANSWER_SECONDS", 0.2)
+    box.pause = 1.0
+    async with mailing(settings):
+        await booked(api, await offer(api), soon)
+        for times in (1, 2):
+
+            async def tried(times: int = times) -> bool:
+                return await outcomes(conn, tenant) == [(None, times)]
+
+            await eventually(tried)
+            await hurry(conn, tenant)
+
+        async def given_up() -> bool:
+            return await outcomes(conn, tenant) == [("unknown", 3)]
+
+        await eventually(given_up)
+    assert box.begun[JANE] == 3
+
+
+@pytest.mark.parametrize("answer", ["451 Later", "550 Nobody"])
+async def test_what_the_server_said_is_not_forgotten_while_the_database_is_away(
+    api: Api,
+    settings: Settings,
+    box: Postbox,
+    soon: datetime,
+    tenant: Tenant,
+    conn: db.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: str,
+) -> None:
+    """The mail stands there as sent by then."""
+    failures = iter([OSError, TimeoutError, ConnectionResetError])
+    real = outgoing.refused
+
+    async def away(*args: Any) -> str | None:
+        if (failure := next(failures, None)) is not None:
+            raise failure
+        return await real(*args)
+
+    monkeypatch.setattr("workers.notices.SWEEP_SECONDS", 0.05)
+    monkeypatch.setattr(outgoing, "refused", away)
+    box.content = lambda address: answer if address == JANE else "250 OK"
+    async with mailing(settings):
+        await booked(api, await offer(api), soon)
+
+        async def known() -> bool:
+            return await outcomes(conn, tenant) == [("bounced" if answer.startswith("5") else None, 1)]
+
+        await eventually(known)
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_a_mail_whose_settling_fails_is_sent_later_and_once(
+    api: Api,
+    settings: Settings,
+    box: Postbox,
+    soon: datetime,
+    tenant: Tenant,
+    conn: db.Connection,
+    monkeypatch: pytest.MonkeyPatch,
+    committed: bool,
+) -> None:
+    """The database took the note and the connection broke before it said so; or it did not."""
+    real, failed = outgoing.settle, [0]
+
+    async def lost(own: db.Connection, mail: Any, now: datetime) -> bool:
+        if mail["recipient"] == JANE and not failed[0]:
+            failed[0] += 1
+            if committed:
+                await real(own, mail, now)
+            raise ConnectionResetError
+        return await real(own, mail, now)
+
+    monkeypatch.setattr(outgoing, "settle", lost)
+    async with mailing(settings):
+        await booked(api, await offer(api), soon)
+        await eventually(lambda: at_rest(conn, tenant))
+    assert failed == [1]
+    assert len(box.for_(JANE)) == 1
+    assert await outcomes(conn, tenant) == [("sent", 1)]
+
+
+async def test_a_notice_that_nobody_can_read_keeps_no_other(
+    api: Api, settings: Settings, box: Postbox, soon: datetime, tenant: Tenant, conn: db.Connection
+) -> None:
+    """As a newer version might write one during a deployment."""
+    made = await offer(api)
+    spoiled = await booked(api, made, soon)
+    spoil = "update events set body = replace(body, '\"guests\"', '\"x\"') where booking_id = $1"
+    await conn.execute(spoil, decode(Kind.BOOKING, spoiled["id"]))
+    await conn.execute(
+        "insert into outbox (org_id, topic, ref_id, data, due_at) values ($1, 'notice', $2, $3, now())",
+        *(tenant.org_id, new_id(), {"kind": "of_tomorrow"}),
+    )
+    await booked(api, made, soon + HOUR)
+    async with mailing(settings):
+        await box.wait_for(2)
+    kept = await conn.fetch(
+        "select attempts, due_at > now() as later from outbox where org_id = $1 and topic = 'notice'", tenant.org_id
+    )
+    assert [(row["attempts"], row["later"]) for row in kept] == [(1, True), (1, True)]
+    await conn.execute("delete from outbox where org_id = $1", tenant.org_id)
 
 
 async def test_a_refused_sender_is_nobodys_bounce(

@@ -163,6 +163,34 @@ async def test_late_ones_are_sent_until_the_booking_begins(
     assert [(row["sent_at"] is None, row["dropped_at"] is None) for row in rows] == [(True, False), (False, True)]
 
 
+async def test_of_several_that_an_outage_has_kept_the_last_one_is_sent(
+    api: Api, conn: db.Connection, tenant: Tenant, soon: datetime
+) -> None:
+    booking = await booked(api, await offer(api, reminders_minutes_before=[1440, 120, 60, 10]), soon)
+    await plan(conn, soon - 2 * DAY)
+    await fire(conn, soon - timedelta(minutes=30))
+    assert await reminded(api, booking) == [60]
+    await fire(conn, soon - timedelta(minutes=10))
+    assert await reminded(api, booking) == [60, 10]
+    assert len(await mails(conn, tenant)) == 2
+
+
+async def test_a_fault_of_ours_in_one_booking_keeps_no_other_from_being_reminded_of(
+    api: Api, conn: db.Connection, tenant: Tenant, soon: datetime
+) -> None:
+    """As rows of a newer version might be, during a deployment."""
+    made = await offer(api)
+    spoilt = [await booked(api, made, soon + hour * HOUR) for hour in range(2)]
+    other = await booked(api, made, soon + 2 * HOUR)
+    await plan(conn, soon - 2 * DAY)
+    first, second = (decode(Kind.BOOKING, booking["id"]) for booking in spoilt)
+    await conn.execute("update bookings set guests = $2 where id = $1", first, [{"name": "nobody"}])
+    await conn.execute("update bookings set units = $2 where id = $1", second, [{"x": 1}])
+    await fire(conn, soon - HOUR)
+    assert await reminded(api, other) == [1440]
+    assert await mails(conn, tenant) == [("attendee", JANE)]
+
+
 async def test_nobody_is_reminded_of_what_was_booked_after_the_time_to_remind(
     api: Api, conn: db.Connection, tenant: Tenant, soon: datetime
 ) -> None:

@@ -19,6 +19,9 @@ PRODUCT = "-//Slotwire//Slotwire//EN"
 # RFC 5545, section 3.1: no control character but the tab; a line break is a matter of escaping (section 3.3.11)
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 
+# A parameter cannot quote a quote (RFC 5545, section 3.2), and a backslash at its end hides it from some readers.
+_IN_A_PARAMETER = str.maketrans('"\\', "'/")
+
 
 class Method(StrEnum):
     """What a message asks for (RFC 5546, section 1.4). PUBLISH: a calendar to look at, which invites nobody."""
@@ -127,14 +130,18 @@ def _utc(value: datetime) -> datetime:
 def _address(mailbox: Mailbox) -> vCalAddress:
     where = _line(mailbox.address)
     address = vCalAddress(f"mailto:{where}")
-    # a parameter cannot quote a quote (RFC 5545, section 3.2)
-    address.params["CN"] = vText(_line(mailbox.name).replace('"', "'") or where)
+    address.params["CN"] = vText(_line(mailbox.name).translate(_IN_A_PARAMETER) or where)
     return address
 
 
 def _line(text: str) -> str:
-    return " ".join(_CONTROLS.sub(" ", text).split())
+    return " ".join(_harmless(text).split())
 
 
 def _text(text: str) -> str:
-    return _CONTROLS.sub(" ", text.replace("\r\n", "\n").replace("\r", "\n"))
+    return _harmless(text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
+def _harmless(text: str) -> str:
+    # the library would take a backslash and an N, as in `C:\New`, for the escape of a line break
+    return _CONTROLS.sub(" ", text.replace("\\N", "/N"))

@@ -44,12 +44,14 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """An event that people are told of. hosts: of the booking and of the one before it, unless removed since."""
+    """An event that people are told of. hosts: of the booking and of the one before it, unless removed since. asked: in
+    small letters, whom our last message about this entry is known to have asked to keep it."""
 
     type: str
     booking: Shown
     previous: Shown | None
     hosts: Mapping[UUID, Host]
+    asked: frozenset[str] = frozenset()
 
 
 def letters_owed(news: News) -> list[Owed]:
@@ -60,13 +62,14 @@ def letters_owed(news: News) -> list[Owed]:
 
 def reminders_owed(booking: Shown, unwanted: frozenset[str]) -> list[Owed]:
     """To the attendee and whom they bring; hosts have their calendar. unwanted: addresses in small letters."""
-    people = [*_attendee(booking, Kind.REMINDER, None), *_guests(booking, Kind.REMINDER, None)]
+    news = News(events.REMINDER, booking, None, {})
+    people = [*_attendee(news, booking, Kind.REMINDER, None), *_guests(news, booking, Kind.REMINDER, None)]
     return list(_without_repeats(each for each in people if each.recipient.lower() not in unwanted))
 
 
 def _created(news: News) -> Iterator[Owed]:
     if news.booking["status"] == Status.PENDING_CONFIRMATION:
-        yield from _attendee(news.booking, Kind.PENDING, None)
+        yield from _attendee(news, news.booking, Kind.PENDING, None)
         yield from _hosts(news, news.booking, Kind.PENDING, None)
     else:
         yield from _everybody(news, Kind.BOOKED, Method.REQUEST)
@@ -78,45 +81,50 @@ def _confirmed(news: News) -> Iterator[Owed]:
 
 def _declined(news: News) -> Iterator[Owed]:
     """Nobody was asked to keep the time; whoever declined knows."""
-    yield from _attendee(news.booking, Kind.DECLINED, None)
+    yield from _attendee(news, news.booking, Kind.DECLINED, None)
     if len(news.booking["hosts"]) > 1:
         yield from _hosts(news, news.booking, Kind.DECLINED, None)
 
 
 def _cancelled(news: News) -> Iterator[Owed]:
-    if _was_asked(news.booking):
+    if _was_agreed(news.booking):
         yield from _everybody(news, Kind.CANCELLED, Method.CANCEL)
     else:
-        yield from _attendee(news.booking, Kind.CANCELLED, None)
+        yield from _attendee(news, news.booking, Kind.CANCELLED, None)
         yield from _hosts(news, news.booking, Kind.CANCELLED, None)
 
 
 def _rescheduled(news: News) -> Iterator[Owed]:
     assert news.previous is not None  # noqa: S101 -- its event says so
-    taken_back = Method.CANCEL if _was_asked(news.previous) else None
+    taken_back = Method.CANCEL if _was_agreed(news.previous) else None
     before, after = _host_ids(news.previous), _host_ids(news.booking)
     if news.booking["status"] == Status.PENDING_CONFIRMATION:
-        # the new time waits for an answer, and the old one is gone
-        yield from _attendee(news.booking, Kind.PENDING, _unless_invited(news, taken_back))
         if taken_back:
-            yield from _guests(news.booking, Kind.CANCELLED, _unless_invited(news, taken_back))
-        yield from _hosts(news, news.booking, Kind.PENDING, taken_back, only=before)
-        yield from _hosts(news, news.booking, Kind.PENDING, None, only=after - before)
+            # The old time is gone at once. In a mail of its own: programs show whatever comes with a CANCEL as one.
+            yield from _attendee(news, news.previous, Kind.WITHDRAWN, taken_back)
+            yield from _guests(news, news.previous, Kind.WITHDRAWN, taken_back)
+            yield from _hosts(news, news.previous, Kind.WITHDRAWN, taken_back, only=before & after)
+        yield from _attendee(news, news.booking, Kind.PENDING, None)
+        yield from _hosts(news, news.booking, Kind.PENDING, None)
     else:
-        yield from _attendee(news.booking, Kind.RESCHEDULED, _unless_invited(news, Method.REQUEST))
-        yield from _guests(news.booking, Kind.RESCHEDULED, _unless_invited(news, Method.REQUEST))
+        yield from _attendee(news, news.booking, Kind.RESCHEDULED, Method.REQUEST)
+        yield from _guests(news, news.booking, Kind.RESCHEDULED, Method.REQUEST)
         yield from _hosts(news, news.booking, Kind.RESCHEDULED, Method.REQUEST, only=before)
         yield from _hosts(news, news.booking, Kind.BOOKED, Method.REQUEST, only=after - before)
     yield from _hosts(news, news.previous, Kind.REMOVED, taken_back, only=before - after)
 
 
 def _email_changed(news: News) -> Iterator[Owed]:
-    """The new address gets what it needs to come, the old one an end to it (RFC 5546, section 3.2.2.3)."""
-    asked = news.booking["status"] != Status.PENDING_CONFIRMATION
-    request, cancel = (Method.REQUEST, Method.CANCEL) if asked else (None, None)
-    yield from _attendee(news.booking, Kind.EMAIL_CHANGED, _unless_invited(news, request))
-    if news.previous is not None:
-        yield from _attendee(news.previous, Kind.REMOVED, _unless_invited(news, cancel))
+    """The new address gets what it needs to come, the old one an end to it (RFC 5546, section 3.2.2.3), unless it is
+    still that of a guest or host."""
+    agreed = news.booking["status"] != Status.PENDING_CONFIRMATION
+    request, cancel = (Method.REQUEST, Method.CANCEL) if agreed else (None, None)
+    yield from _attendee(news, news.booking, Kind.EMAIL_CHANGED, request)
+    if news.previous is not None and news.previous["attendee"]:
+        old = news.previous["attendee"]["email"].lower()
+        others = {guest["email"].lower() for guest in news.booking["guests"]}
+        others |= {host.address.lower() for host in news.hosts.values()}
+        yield from _attendee(news, news.previous, Kind.REMOVED, None if old in others else cancel)
     yield from _hosts(news, news.booking, Kind.EMAIL_CHANGED, request)
 
 
@@ -130,27 +138,29 @@ _PLANS = {
 }
 
 
-def _was_asked(ended: Shown) -> bool:
-    """Whether anybody had been invited to a booking that has ended by now."""
+def _was_agreed(ended: Shown) -> bool:
+    """Whether a booking that has ended by now had been in calendars."""
     return bool(ended["history"]) and ended["history"][-1]["from"] != Status.PENDING_CONFIRMATION
 
 
 def _everybody(news: News, kind: Kind, method: Method) -> Iterator[Owed]:
-    yield from _attendee(news.booking, kind, _unless_invited(news, method))
-    yield from _guests(news.booking, kind, _unless_invited(news, method))
+    yield from _attendee(news, news.booking, kind, method)
+    yield from _guests(news, news.booking, kind, method)
     yield from _hosts(news, news.booking, kind, method)
 
 
-def _attendee(booking: Shown, kind: Kind, method: Method | None) -> Iterator[Owed]:
+def _attendee(news: News, booking: Shown, kind: Kind, method: Method | None) -> Iterator[Owed]:
     if booking.get("attendee"):
-        yield Owed(kind, Role.ATTENDEE, booking["attendee"]["email"], method)
+        address = booking["attendee"]["email"]
+        yield Owed(kind, Role.ATTENDEE, address, _message(news, address, method, elsewhere=_is_invited(news)))
 
 
-def _guests(booking: Shown, kind: Kind, method: Method | None) -> Iterator[Owed]:
+def _guests(news: News, booking: Shown, kind: Kind, method: Method | None) -> Iterator[Owed]:
     attendee = booking["attendee"]["email"].lower() if booking.get("attendee") else None
     for guest in booking["guests"]:
-        if guest["email"].lower() != attendee:
-            yield Owed(kind, Role.GUEST, guest["email"], method)
+        address = guest["email"]
+        if address.lower() != attendee:
+            yield Owed(kind, Role.GUEST, address, _message(news, address, method, elsewhere=_is_invited(news)))
 
 
 def _hosts(
@@ -159,11 +169,22 @@ def _hosts(
     wanted = _host_ids(booking)
     for host in news.hosts.values():
         if host.user_id in wanted and (only is None or host.user_id in only):
-            yield Owed(kind, Role.HOST, host.address, None if host.writes else method, host.user_id)
+            message = _message(news, host.address, method, elsewhere=host.writes)
+            yield Owed(kind, Role.HOST, host.address, message, host.user_id)
 
 
-def _unless_invited(news: News, method: Method | None) -> Method | None:
-    return None if any(host.invites for host in news.hosts.values()) else method
+def _message(news: News, address: str, method: Method | None, *, elsewhere: bool) -> Method | None:
+    """elsewhere: their calendar has the entry without us, so it needs neither an invitation nor an end to one, but for
+    one that we are known to have sent."""
+    if not elsewhere:
+        return method
+    return Method.CANCEL if method is not None and address.lower() in news.asked else None
+
+
+def _is_invited(news: News) -> bool:
+    """Whether the provider of a host's calendar invites whoever comes to the booking."""
+    after = _host_ids(news.booking)
+    return any(host.invites for host in news.hosts.values() if host.user_id in after)
 
 
 def _host_ids(booking: Shown) -> frozenset[UUID]:
@@ -172,9 +193,9 @@ def _host_ids(booking: Shown) -> frozenset[UUID]:
 
 
 def _without_repeats(letters: Iterable[Owed]) -> Iterator[Owed]:
-    seen: set[tuple[Role, str]] = set()
+    seen: set[tuple[Kind, Role, str]] = set()
     for letter in letters:
-        key = (letter.role, letter.recipient.lower())
+        key = (letter.kind, letter.role, letter.recipient.lower())
         if key not in seen:
             seen.add(key)
             yield letter

@@ -92,14 +92,11 @@ def _write_headers(message: EmailMessage, letter: Letter, words: Words) -> None:
 
 def _entry(letter: Letter, meeting: Meeting, words: Words) -> Entry:
     place = place_of(meeting, words.language)
-    # what is taken back is what stood there before
-    taken_back = meeting.was if meeting.method is Method.CANCEL else None
-    starts_at, ends_at = taken_back or (meeting.starts_at, meeting.ends_at)
     return Entry(
         uid=meeting.uid,
         sequence=meeting.sequence,
-        starts_at=starts_at,
-        ends_at=ends_at,
+        starts_at=meeting.starts_at,
+        ends_at=meeting.ends_at,
         summary=words.about,
         description=_description(meeting, words),
         location=place.text if place else "",

@@ -25,7 +25,7 @@ from app.domain.notifications.language import DEFAULT
 from app.domain.notifications.letters import Kind, Letter, Meeting, Role
 from app.domain.notifications.optouts import unsubscribe_token
 
-_OVER = frozenset({Kind.DECLINED, Kind.CANCELLED, Kind.REMOVED})
+_OVER = frozenset({Kind.DECLINED, Kind.CANCELLED, Kind.WITHDRAWN, Kind.REMOVED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def _meeting(row: sql.Row, kind: Kind, role: Role, data: Mapping[str, Any], orga
     shown, previous = data["booking"], data.get("previous") or {}
     known = {UUID(each["id"]): Mailbox(each["name"], each["address"]) for each in row["hosts"] or ()}
     # who was the attendee or the host before is told about the booking as it was to them
-    theirs = {**shown, **previous} if kind in {Kind.REMOVED, Kind.CANCELLED} else shown
+    theirs = {**shown, **previous} if kind in {Kind.REMOVED, Kind.WITHDRAWN} else shown
     ids = (decode(IdKind.USER, host["user_id"]) for host in theirs["hosts"])
     hosts = tuple(known[each] for each in ids if each in known)
     guests = tuple(Mailbox(guest.get("name") or "", guest["email"]) for guest in theirs["guests"])
@@ -82,6 +82,8 @@ def _meeting(row: sql.Row, kind: Kind, role: Role, data: Mapping[str, Any], orga
         attendee, guests = None, tuple(each for each in guests if each.address.lower() == row["recipient"].lower())
     is_host, cancellation = role is Role.HOST, shown["cancellation"] or {}
     moved = "start_time" in previous
+    # in a letter about the time before there is no other
+    was = (parse_instant(previous["start_time"]), parse_instant(previous["end_time"])) if moved else None
     last = shown["history"][-1] if shown["history"] else {}
     return Meeting(
         uid=shown["ical_uid"],
@@ -95,7 +97,7 @@ def _meeting(row: sql.Row, kind: Kind, role: Role, data: Mapping[str, Any], orga
         created_at=parse_instant(shown["created_at"]),
         updated_at=parse_instant(shown["updated_at"]),
         guests=guests,
-        was=(parse_instant(previous["start_time"]), parse_instant(previous["end_time"])) if moved else None,
+        was=was if theirs is shown else None,
         location=(shown["location"]["kind"], shown["location"]["value"]) if shown["location"] else None,
         notes=theirs["notes"] if role is not Role.GUEST else None,
         attendee_phone=theirs["attendee"]["phone"] if is_host and theirs["attendee"] else None,
@@ -150,11 +152,13 @@ def _links(row: sql.Row, kind: Kind, role: Role, secret: bytes, public_url: str)
         address = f"{public_url}/v1/bookings/{token(Purpose.CONFIRM)}"
         return {"confirm": f"{address}/confirm", "decline": f"{address}/decline"}
     if role is Role.ATTENDEE and row["recipient"].lower() == (row["attendee_email"] or "").lower():
-        return {
+        links = {
             "reschedule": f"{public_url}/v1/reschedule/{token(Purpose.RESCHEDULE)}",
             "cancel": f"{public_url}/v1/cancel/{token(Purpose.CANCEL)}",
-            "invite": f"{public_url}/v1/bookings/{token(Purpose.VIEW)}/invite.ics",
         }
+        # what nobody has agreed to yet belongs into no calendar
+        invite = {"invite": f"{public_url}/v1/bookings/{token(Purpose.VIEW)}/invite.ics"}
+        return links if kind is Kind.PENDING else links | invite
     return {}
 
 

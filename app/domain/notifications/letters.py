@@ -22,6 +22,8 @@ class Kind(StrEnum):
     DECLINED = "declined"
     RESCHEDULED = "rescheduled"
     CANCELLED = "cancelled"
+    # the time that is gone while another one waits for an answer
+    WITHDRAWN = "withdrawn"
     # to the new address, and to the hosts
     EMAIL_CHANGED = "email_changed"
     # to whoever is no longer part of it: the old address, or the host who was before

@@ -16,17 +16,21 @@ from app.core import sql
 from app.core.db import Connection
 from app.core.ids import Kind as IdKind
 from app.core.ids import decode, new_id
+from app.core.logs import logger
 from app.core.times import parse_instant
 from app.domain.bookings import events
 from app.domain.bookings.lifecycle import Status
-from app.domain.bookings.models import represent
 from app.domain.notifications import reminders
-from app.domain.notifications.audience import Host, News, Owed, letters_owed, reminders_owed
+from app.domain.notifications.audience import Host, News, Owed, letters_owed
 from app.domain.notifications.letters import Kind, Role
-from app.domain.notifications.reminders import Fired, Planned
+from app.domain.notifications.reminders import Planned
 
 SQL = sql.load("notifications")
 
+# What a newer version wrote, or what none should have.
+_FAULTS = (KeyError, TypeError, ValueError, AttributeError, AssertionError)
+_MANAGERS = frozenset({"owner", "admin"})
+_log = logger("notices")
 _ENDS = frozenset({events.CANCELLED, events.DECLINED})
 _TAKES_PLACE = frozenset({Status.SCHEDULED.value, Status.RESCHEDULED.value})
 
@@ -62,27 +66,66 @@ async def put_mails(conn: Connection, mails: Sequence[Mail], now: datetime) -> N
     )
 
 
+@dataclass(slots=True)
+class _Work:
+    """What follows from a batch of the outbox."""
+
+    mails: list[Mail] = field(default_factory=list)
+    planned: list[Planned] = field(default_factory=list)
+    ended: list[tuple[UUID, UUID]] = field(default_factory=list)
+    unread: list[sql.Row] = field(default_factory=list)
+
+
 async def take_notices(conn: Connection, limit: int, sender: str | None, now: datetime) -> int:
     """Take up to `limit` rows from the outbox, and let wait what follows from them; how many were taken.
 
     sender: the address that mails come from; None where nobody gets mail. Runs in a transaction of the caller's.
     """
     rows = await conn.fetch(SQL.take_notices, now, limit)
-    mails: list[Mail] = []
-    planned: list[Planned] = []
-    ended: list[tuple[UUID, UUID]] = []
+    people = await _concerned(conn, [row for row in rows if row["data"] is not None])
+    work = _Work()
     for row in rows:
-        if row["data"] is not None:
-            mails += await _of_nobodys_booking(conn, row, now)
-        elif row["body"] is not None:
-            body = orjson.loads(row["body"])
-            mails += _mails_of(row, body, sender)
-            planned += _reminders_of(row, body)
-            ended += _ended_by(row, body)
+        try:
+            _read(row, people, sender, work, now)
+        except _FAULTS:
+            # It keeps no other from being read; a newer worker may know better, or somebody who reads the log.
+            _log.exception("notice_unread", ref_id=str(row["ref_id"]))
+            work.unread.append(row)
     if sender is not None:
-        await put_mails(conn, mails, now)
-    await reminders.plan(conn, planned, ended, now)
-    return len(rows)
+        await put_mails(conn, work.mails, now)
+    await reminders.plan(conn, work.planned, work.ended, now)
+    if work.unread:
+        await conn.execute(
+            SQL.put_back,
+            *([row["org_id"] for row in work.unread], [row["ref_id"] for row in work.unread]),
+            *([row["data"] for row in work.unread], [row["attempts"] + 1 for row in work.unread], now),
+        )
+    return len(rows) - len(work.unread)
+
+
+async def _concerned(conn: Connection, notices: Sequence[sql.Row]) -> Sequence[sql.Row]:
+    if not notices:
+        return []
+    named = [each for row in notices if (each := _uuid(row["data"].get("user_id"))) is not None]
+    return await conn.fetch(SQL.list_concerned, [row["org_id"] for row in notices], named)
+
+
+def _uuid(text: Any) -> UUID | None:
+    try:
+        return UUID(text)
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
+def _read(row: sql.Row, people: Sequence[sql.Row], sender: str | None, work: _Work, now: datetime) -> None:
+    if row["data"] is not None:
+        work.mails += _of_nobodys_booking(row, people, now)
+    elif row["body"] is not None:
+        body = orjson.loads(row["body"])
+        mails, planned = list(_mails_of(row, body, sender)), list(_reminders_of(row, body))
+        work.ended += _ended_by(row, body)
+        work.mails += mails
+        work.planned += planned
 
 
 async def remind(conn: Connection, limit: int, sender: str | None, now: datetime) -> int:
@@ -90,29 +133,26 @@ async def remind(conn: Connection, limit: int, sender: str | None, now: datetime
     transaction of the caller's."""
     taken, fired = await reminders.fire_due(conn, limit, now)
     if sender is not None:
-        await put_mails(conn, [mail for each in fired for mail in _mails_to_remind(each, now)], now)
+        mails = (
+            Mail(each.due.org_id, owed, now, each.due.booking_id, each.event.id, each.due.thread)
+            for each in fired
+            for owed in each.owed
+        )
+        await put_mails(conn, list(mails), now)
     return taken
 
 
-def _mails_to_remind(fired: Fired, now: datetime) -> Iterable[Mail]:
-    due, booking = fired.due, fired.booking
-    unwanted = due.unwanted
-    if booking.attendee is not None and booking.attendee_bounced_at is not None:
-        unwanted |= {booking.attendee.email.lower()}
-    for owed in reminders_owed(represent(booking), unwanted):
-        yield Mail(due.org_id, owed, now, due.booking_id, fired.event.id, due.thread)
-
-
 def _mails_of(row: sql.Row, body: dict[str, Any], sender: str | None) -> Iterable[Mail]:
-    hosts = (
-        Host(UUID(each["user_id"]), each["address"], each["writes"], each["invites"]) for each in row["hosts"] or ()
-    )
     data = body["data"]
     previous = data.get("previous")
     if previous is not None and "hosts" not in previous:
         # an update names only what it changed
         previous = {**data["booking"], **previous}
-    news = News(row["type"], data["booking"], previous, {host.user_id: host for host in hosts})
+    hosts = (
+        Host(UUID(each["user_id"]), each["address"], each["writes"], each["invites"]) for each in row["hosts"] or ()
+    )
+    asked = frozenset(each.lower() for each in row["asked"])
+    news = News(row["type"], data["booking"], previous, {host.user_id: host for host in hosts}, asked)
     for owed in letters_owed(news):
         organizer = (row["organizer"] or sender) if owed.method else None
         yield Mail(row["org_id"], owed, row["at"], row["booking_id"], row["ref_id"], row["ical_uid"], organizer)
@@ -136,11 +176,12 @@ def _ended_by(row: sql.Row, body: dict[str, Any]) -> Iterable[tuple[UUID, UUID]]
             yield row["org_id"], before
 
 
-async def _of_nobodys_booking(conn: Connection, row: sql.Row, now: datetime) -> Iterable[Mail]:
+def _of_nobodys_booking(row: sql.Row, people: Sequence[sql.Row], now: datetime) -> Iterable[Mail]:
     """A notice with a kind of its own, such as `{"kind": "webhook_disabled", "url": …}`: to the person whose `user_id`
     it names, or else to the organization's owners and administrators."""
-    data = row["data"]
+    data, kind = row["data"], Kind(row["data"]["kind"])
     user_id = UUID(data["user_id"]) if "user_id" in data else None
-    people = await conn.fetch(SQL.list_concerned, row["org_id"], user_id)
-    owed = (Owed(Kind(data["kind"]), Role.MEMBER, person["email"], user_id=person["id"]) for person in people)
-    return [Mail(row["org_id"], each, now, data=data) for each in owed]
+    for person in people:
+        wanted = person["role"] in _MANAGERS if user_id is None else person["id"] == user_id
+        if wanted and person["org_id"] == row["org_id"]:
+            yield Mail(row["org_id"], Owed(kind, Role.MEMBER, person["email"], user_id=person["id"]), now, data=data)

@@ -2,10 +2,10 @@
 
 The one rule: a reminder fires in the transaction that writes its event and its mails, under the booking's lock, and
 only if the booking still takes place and has not begun. Two workers, or one after an outage, cannot fire it twice or
-late.
+late; of several that an outage has kept, the last one is fired.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -13,14 +13,19 @@ from uuid import UUID
 from app.core import sql
 from app.core.db import Connection
 from app.core.ids import new_id
+from app.core.logs import logger
 from app.domain.bookings.events import REMINDER, Event, reminder_event
 from app.domain.bookings.lifecycle import Status
-from app.domain.bookings.models import Booking
+from app.domain.bookings.models import Booking, represent
 from app.domain.bookings.queries import get_bookings
+from app.domain.notifications.audience import Owed, reminders_owed
 
 SQL = sql.load("reminders")
 
 _TAKES_PLACE = frozenset({Status.SCHEDULED, Status.RESCHEDULED})
+# A row that our own code stumbles over, as one written by a newer version might be.
+_FAULTS = (KeyError, TypeError, ValueError, AttributeError)
+_log = logger("reminders")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +58,11 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """What the mails of a fired reminder are made of."""
+    """owed: the letters of a fired reminder."""
 
     due: Due
-    booking: Booking
     event: Event
+    owed: list[Owed]
 
 
 async def plan(conn: Connection, planned: Sequence[Planned], ended: Sequence[tuple[UUID, UUID]], now: datetime) -> None:
@@ -81,8 +86,7 @@ async def fire_due(conn: Connection, limit: int, now: datetime) -> tuple[int, li
     dues = [_due(row) for row in await conn.fetch(SQL.take_due_reminders, now, limit)]
     if not dues:
         return 0, []
-    bookings = await _bookings_of(conn, dues)
-    fired = list(_fired(dues, bookings, now))
+    fired = list(_fired(dues, await _bookings_of(conn, dues), now))
     fired_ids = {each.due.id for each in fired}
     written = [each.event for each in fired]
     await conn.execute(
@@ -95,24 +99,47 @@ async def fire_due(conn: Connection, limit: int, now: datetime) -> tuple[int, li
     return len(dues), fired
 
 
-def _fired(dues: Iterable[Due], bookings: dict[UUID, Booking], now: datetime) -> Iterable[Fired]:
-    """The later of two reminders of one booking goes on counting where the first stopped."""
+def _fired(dues: Iterable[Due], bookings: Mapping[UUID, Booking], now: datetime) -> Iterator[Fired]:
     for due in dues:
-        booking = bookings[due.booking_id]
-        if due.wanted and booking.status in _TAKES_PLACE and now < booking.starts_at:
-            booking = bookings[due.booking_id] = replace(booking, event_sequence=booking.event_sequence + 1)
-            yield Fired(due, booking, reminder_event(booking, due.minutes_before, now))
+        booking = bookings.get(due.booking_id)
+        if booking is None or not due.wanted or booking.status not in _TAKES_PLACE or now >= booking.starts_at:
+            continue
+        try:
+            yield _fire(due, replace(booking, event_sequence=booking.event_sequence + 1), now)
+        except _FAULTS:
+            # it keeps no other from being fired
+            _log.exception("reminder_unfired", booking_id=str(due.booking_id))
+
+
+def _fire(due: Due, booking: Booking, now: datetime) -> Fired:
+    unwanted = due.unwanted
+    if booking.attendee is not None and booking.attendee_bounced_at is not None:
+        unwanted |= {booking.attendee.email.lower()}
+    owed = reminders_owed(represent(booking), unwanted)
+    return Fired(due, reminder_event(booking, due.minutes_before, now), owed)
 
 
 async def _bookings_of(conn: Connection, dues: Iterable[Due]) -> dict[UUID, Booking]:
+    """What cannot be read is left out, and said."""
     wanted: dict[UUID, list[UUID]] = {}
     for due in dues:
         wanted.setdefault(due.org_id, []).append(due.booking_id)
-    return {
-        booking.id: booking
-        for org_id, booking_ids in wanted.items()
-        for booking in await get_bookings(conn, org_id, list(dict.fromkeys(booking_ids)))
-    }
+    found: list[Booking] = []
+    for org_id, booking_ids in wanted.items():
+        try:
+            found += await get_bookings(conn, org_id, booking_ids)
+        except _FAULTS:
+            for booking_id in booking_ids:
+                found += await _readable(conn, org_id, booking_id)
+    return {booking.id: booking for booking in found}
+
+
+async def _readable(conn: Connection, org_id: UUID, booking_id: UUID) -> list[Booking]:
+    try:
+        return await get_bookings(conn, org_id, [booking_id])
+    except _FAULTS:
+        _log.exception("booking_unreadable", booking_id=str(booking_id))
+        return []
 
 
 def _due(row: sql.Row) -> Due:

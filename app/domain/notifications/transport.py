@@ -1,8 +1,8 @@
 """Handing a mail to a mail server, or to a folder where there is none.
 
-The one rule: it is written down that a mail is sent before its last line is: the server takes a mail over only with
-the line that ends it (RFC 5321, section 4.2.5), so a worker that is killed before has sent nothing, and a mail is sent
-again only where the server itself left it open whether it took it.
+The one rule: it is written down that a mail is sent before its last line is. The server takes a mail over only with
+the line that ends it (RFC 5321, section 4.2.5), so a worker that is killed before has sent nothing, and no other sends
+it twice. One that is killed in the instant between the two loses the mail: the price of never sending two.
 """
 
 import asyncio
@@ -18,18 +18,28 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import aiosmtplib
-from aiosmtplib.errors import SMTPAuthenticationError, SMTPException, SMTPResponseException
+from aiosmtplib.errors import (
+    SMTPAuthenticationError,
+    SMTPException,
+    SMTPResponseException,
+    SMTPServerDisconnected,
+)
 
 from app.core.settings import Settings
 
 SMTP_SECONDS = 30.0
+# It may look at the whole mail before it answers, and whoever gives up sooner sends it again (RFC 5321, 4.5.3.2.6).
+_LAST_ANSWER_SECONDS = 600.0
 # a server may count what comes through one connection
 _MOST_BY_CONNECTION = 200
 _GO_ON = 354
-_ACCEPTED = 250
 _CLOSING = 421
-# the server wants another sender, or to know who we are: nothing that is wrong with the recipient
-_OURS = frozenset({530, 534, 535, 538})
+_OUR_SENDER = 530
+# The server did not understand us, or wants to know who we are: nothing that is wrong with the recipient.
+_OURS = frozenset({500, 501, 502, 503, 504, 530, 534, 535, 538, 555})
+# Nor is what the enhanced code (RFC 3463) says of the sender, the mail system, the protocol, the content or a policy:
+# relays report so at RCPT whatever is wrong with us.
+_NOT_OF_THE_RECIPIENT = re.compile(r"5\.(1\.[78]|[03567]\.\d+)\b")
 _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -38,7 +48,16 @@ Settle = Callable[[], Awaitable[bool]]
 
 
 class MailServerAway(Exception):
-    """No mail can be sent just now, whomever it is to; its text says why, without a password."""
+    """There is no connection, so no mail can be sent just now; its text says why, without a password."""
+
+
+class MailBroken(Exception):
+    """The connection ended, or the server fell silent, in the middle of this mail. handed_over: the server had all of
+    it by then, so nobody knows whether it took it."""
+
+    def __init__(self, words: str, *, handed_over: bool) -> None:
+        super().__init__(words)
+        self.handed_over = handed_over
 
 
 class NotOurs(Exception):
@@ -46,11 +65,14 @@ class NotOurs(Exception):
 
 
 class MailRefused(Exception):
-    """The server does not take this mail. final: nor will it later (5xx), because of the recipient or the content."""
+    """The server does not take this mail. bounced: nor will it ever, because of the recipient (5xx). for_good: it says
+    so (5xx), but of us."""
 
-    def __init__(self, code: int, words: str, *, final: bool) -> None:
+    def __init__(self, code: int, words: str) -> None:
         super().__init__(f"{code} {words}")
-        self.final = final
+        self.for_good = code >= 500
+        ours = code in _OURS or _NOT_OF_THE_RECIPIENT.match(words) is not None
+        self.bounced = self.for_good and not ours
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +90,8 @@ class Transport(Protocol):
     """One way out, used by one sender at a time."""
 
     async def send(self, mail: Packed, settle: Settle) -> None:
-        """Raises MailServerAway, MailRefused, NotOurs."""
+        """Raises MailServerAway before anything is settled; MailRefused, MailBroken and NotOurs; and what `settle`
+        raises, with nothing sent."""
 
     async def close(self) -> None: ...
 
@@ -126,15 +149,12 @@ class _Smtp:
         client = await self._ready()
         try:
             await self._offer(client, mail)
-            await self._hand_over(client, mail, settle)
+            if not await settle():
+                raise NotOurs
+            await self._end(client)
         except SMTPResponseException as error:
-            await self._start_over(client)
-            if error.code == _CLOSING:
-                raise MailServerAway(_line(error.message)) from None
-            raise MailRefused(error.code, _line(error.message), final=_is_final(error)) from None
-        except (SMTPException, OSError) as error:
-            self._drop()
-            raise MailServerAway(f"the connection broke: {_line(str(error))}") from None
+            await self._start_over(client, error)
+            raise MailRefused(error.code, _line(error.message)) from None
         except BaseException:
             # the server is in the middle of a mail that never ends
             self._drop()
@@ -156,27 +176,37 @@ class _Smtp:
         return self._client
 
     async def _offer(self, client: aiosmtplib.SMTP, mail: Packed) -> None:
+        """Everything but the line that ends it."""
         try:
-            await client.mail(mail.sender)
-        except SMTPResponseException as error:
-            # what is wrong with the sender is wrong with the configuration: no recipient has bounced
-            raise SMTPResponseException(error.code if error.code < 500 else 450, error.message) from None
-        await client.rcpt(mail.recipient)
-        response = await client.execute_command(b"DATA")
-        if response.code != _GO_ON:
+            try:
+                await client.mail(mail.sender)
+            except SMTPResponseException as error:
+                # what is wrong with the sender is wrong with the configuration: no recipient has bounced
+                raise SMTPResponseException(error.code if error.code < 500 else _OUR_SENDER, error.message) from None
+            await client.rcpt(mail.recipient)
+            response = await client.execute_command(b"DATA")
+            if response.code != _GO_ON:
+                raise SMTPResponseException(response.code, response.message)
+            if client.protocol is None:
+                raise SMTPServerDisconnected("closed by the server")
+            client.protocol.write(_LEADING_DOT.sub(b"..", mail.content))
+        except SMTPResponseException:
+            raise
+        except (SMTPException, OSError) as error:
+            raise MailBroken(_line(str(error)), handed_over=False) from None
+
+    async def _end(self, client: aiosmtplib.SMTP) -> None:
+        try:
+            response = await client.execute_command(b".", timeout=_LAST_ANSWER_SECONDS)
+        except (SMTPException, OSError) as error:
+            raise MailBroken(_line(str(error)), handed_over=True) from None
+        if not 200 <= response.code <= 299:
             raise SMTPResponseException(response.code, response.message)
 
-    async def _hand_over(self, client: aiosmtplib.SMTP, mail: Packed, settle: Settle) -> None:
-        if client.protocol is None:
-            raise ConnectionResetError("closed by the server")
-        client.protocol.write(_LEADING_DOT.sub(b"..", mail.content))
-        if not await settle():
-            raise NotOurs
-        response = await client.execute_command(b".")
-        if response.code != _ACCEPTED:
-            raise SMTPResponseException(response.code, response.message)
-
-    async def _start_over(self, client: aiosmtplib.SMTP) -> None:
+    async def _start_over(self, client: aiosmtplib.SMTP, error: SMTPResponseException) -> None:
+        if error.code == _CLOSING:
+            self._drop()
+            return
         try:
             await client.rset()
         except (SMTPException, OSError):
@@ -215,10 +245,6 @@ class _Folder:
         # others on this machine must not read them: they hold links that act
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             file.write(content)
-
-
-def _is_final(error: SMTPResponseException) -> bool:
-    return 500 <= error.code <= 599 and error.code not in _OURS
 
 
 def _line(words: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from app.core.times import parse_instant
-from app.domain.bookings.ical import Mailbox
+from app.domain.bookings.ical import Mailbox, Method
 from app.domain.notifications.language import Language, language, spell, spell_instant
 from app.domain.notifications.letters import Kind, Letter, Meeting, Role
 from app.domain.notifications.plain import is_web_page, many_lines, one_line
@@ -81,7 +81,7 @@ def words_of(letter: Letter) -> Words:
     return Words(
         language=words,
         about=about,
-        subject=words.say("mail.subject", {"about": about, "what": words.say(f"{topic}.subject", values)}),
+        subject=_subject(letter, words, about, words.say(f"{topic}.subject", values)),
         preview=one_line(when[0] if when else paragraphs[0]),
         heading=words.say(f"{topic}.heading", values),
         paragraphs=paragraphs,
@@ -90,6 +90,13 @@ def words_of(letter: Letter) -> Words:
         footer=words.say(f"footer.{letter.role.value}", values),
         unsubscribe=_unsubscribe(letter, words),
     )
+
+
+def _subject(letter: Letter, words: Language, about: str, what: str) -> str:
+    """Of an invitation, what the entry is called and nothing else: Exchange titles the entry from it."""
+    if letter.meeting and letter.meeting.method is Method.REQUEST:
+        return about
+    return words.say("mail.subject", {"about": about, "what": what})
 
 
 def place_of(meeting: Meeting, words: Language) -> Detail | None:
@@ -200,7 +207,8 @@ def _details(letter: Letter, words: Language, values: Mapping[str, str]) -> Iter
         yield from detail("what", values.get("title", ""))
     elif letter.kind is Kind.WEBHOOK_DISABLED:
         yield from detail("webhook", values["url"])
-        yield from detail("reason", values.get("reason", ""))
+        reason = values.get("reason", "")
+        yield from detail("reason", words.say(f"reasons.{reason}") if words.has(f"reasons.{reason}") else reason)
     elif letter.kind is Kind.CALENDAR_REAUTH:
         yield from detail("account", values["account"])
 
