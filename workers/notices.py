@@ -41,7 +41,6 @@ Result = TypeVar("Result")
 SWEEP_SECONDS = 1.0
 # under load so many commits share one look
 _GATHER_SECONDS = 0.05
-_BATCH = 200
 _SENDERS = 4
 # longer than a whole batch takes with a server that answers; what a slow one leaves over is given back
 _LEASE = timedelta(seconds=60)
@@ -98,12 +97,12 @@ class Notices:
             if not await self._insist(remind):
                 await _wait(self._stopped, SWEEP_SECONDS)
 
-    async def _insist(self, take: Callable[[Connection, int, str | None, datetime], Awaitable[int]]) -> int:
+    async def _insist(self, take: Callable[[Connection, str | None, datetime], Awaitable[int]]) -> int:
         """Take a batch of what is owed; how much it was."""
         now = datetime.now(UTC)
         try:
             async with db.acquire(self._pool) as conn:
-                taken = await db.run(conn, lambda conn: take(conn, _BATCH, self._sender, now))
+                taken = await db.run(conn, lambda conn: take(conn, self._sender, now))
                 if taken:
                     self._mail.set()
                 return taken

@@ -4,7 +4,7 @@ with due as (
     delete from outbox
     -- an array, not a join: see `fan_out`
     where no = any(array(
-        select no from outbox where topic = 'notice' and due_at <= $1 order by due_at, no limit $2 for update skip locked
+        select no from outbox where topic = 'notice' and due_at <= $1 order by due_at, no limit 200 for update skip locked
     ))
     returning no, org_id, ref_id, data, attempts
 )

@@ -14,7 +14,7 @@ where r.org_id = t.org_id and r.booking_id = t.booking_id and r.sent_at is null 
 -- name: take_due_reminders
 -- (queue) Of everybody. Locked rows belong to another worker and are skipped; the booking is locked like for every change of
 -- it, and one that somebody changes just now has its turn in a second. Of several that have become due, after an outage, the
--- last one is wanted.
+-- last one is wanted. The limit is written here, as in `claim_mails`.
 select r.org_id, r.id, r.booking_id, r.minutes_before, b.ical_uid,
        r.minutes_before = any(t.reminders_minutes_before) and not exists (
            select from reminders l
@@ -31,7 +31,7 @@ join bookings b on b.org_id = r.org_id and b.id = r.booking_id
 left join event_types t on t.org_id = b.org_id and t.id = b.event_type_id
 where r.due_at <= $1 and r.sent_at is null and r.dropped_at is null
 order by r.due_at
-limit $2
+limit 200
 for no key update of r, b skip locked;
 
 -- name: fire_reminders

@@ -78,6 +78,46 @@ async def crowd(api: Api, conn: db.Connection, tenant: Tenant, soon: datetime) -
     return {"common": one, "sought": sought}
 
 
+@pytest.mark.parametrize(
+    "name", ["notifications.take_notices", "notifications.claim_mails", "reminders.take_due_reminders"]
+)
+async def test_what_workers_take_is_found_without_reading_whole_tables(
+    conn: db.Connection, tenant: Tenant, crowd: Mapping[str, Any], name: str
+) -> None:
+    """Planned as the pool has it: once, for any values. Thousands wait, and a few are taken."""
+    await conn.execute(
+        """
+        insert into mails (
+            org_id, id, kind, role, recipient, booking_id, thread, happened_at, next_attempt_at, created_at
+        )
+        select org_id, gen_random_uuid(), 'booked', 'guest', id || '@example.com', id, id::text, now(), now(), now()
+        from bookings where org_id = $1
+        """,
+        tenant.org_id,
+    )
+    await conn.execute(
+        "insert into reminders (org_id, id, booking_id, minutes_before, due_at) "
+        "select org_id, gen_random_uuid(), id, 10, now() from bookings where org_id = $1",
+        tenant.org_id,
+    )
+    await conn.execute("analyze mails, reminders, bookings, events")
+    room, statement = name.split(".")
+    values = "now(), now()" if statement == "claim_mails" else "now()"
+    await conn.execute(f"prepare worker_takes as {getattr(sql.load(room), statement)}")
+    try:
+        plan = json.loads(await conn.fetchval(f"explain (format json) execute worker_takes({values})"))
+    finally:
+        await conn.execute("deallocate worker_takes")
+        await conn.execute("delete from mails where org_id = $1", tenant.org_id)
+        await conn.execute("delete from reminders where org_id = $1", tenant.org_id)
+
+    def read_whole(node: dict[str, Any]) -> list[str]:
+        here = [node["Relation Name"]] if node["Node Type"] == "Seq Scan" else []
+        return here + [each for child in node.get("Plans", ()) for each in read_whole(child)]
+
+    assert {"mails", "bookings", "events", "reminders"}.isdisjoint(read_whole(plan[0]["Plan"]))
+
+
 @pytest.mark.parametrize("by", ["start", "event type", "host", "e-mail"])
 async def test_a_page_deep_in_a_list(conn: db.Connection, tenant: Tenant, crowd: Mapping[str, Any], by: str) -> None:
     """Reading a list to its end page by page must not read it from its beginning for every page."""

@@ -34,12 +34,12 @@ def settings(migrated: Servers, box: Postbox) -> Settings:
 
 async def plan(conn: db.Connection, now: datetime) -> None:
     """What the worker does with what is owed, without sending anything."""
-    while await db.run(conn, lambda conn: take_notices(conn, 100, SENDER, now)):
+    while await db.run(conn, lambda conn: take_notices(conn, SENDER, now)):
         pass
 
 
 async def fire(conn: db.Connection, now: datetime) -> None:
-    while await db.run(conn, lambda conn: remind(conn, 100, SENDER, now)):
+    while await db.run(conn, lambda conn: remind(conn, SENDER, now)):
         pass
 
 
@@ -240,9 +240,9 @@ async def test_receivers_are_reminded_where_nobody_gets_mail(
     api: Api, conn: db.Connection, tenant: Tenant, soon: datetime
 ) -> None:
     booking = await booked(api, await offer(api), soon)
-    while await db.run(conn, lambda conn: take_notices(conn, 100, None, soon - 2 * DAY)):
+    while await db.run(conn, lambda conn: take_notices(conn, None, soon - 2 * DAY)):
         pass
-    while await db.run(conn, lambda conn: remind(conn, 100, None, soon - HOUR)):
+    while await db.run(conn, lambda conn: remind(conn, None, soon - HOUR)):
         pass
     assert await reminded(api, booking) == [1440]
     assert await conn.fetchval("select count(*) from mails where org_id = $1", tenant.org_id) == 0

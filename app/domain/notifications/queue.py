@@ -76,12 +76,12 @@ class _Work:
     unread: list[sql.Row] = field(default_factory=list)
 
 
-async def take_notices(conn: Connection, limit: int, sender: str | None, now: datetime) -> int:
-    """Take up to `limit` rows from the outbox, and let wait what follows from them; how many were taken.
+async def take_notices(conn: Connection, sender: str | None, now: datetime) -> int:
+    """Take up to 200 rows from the outbox, and let wait what follows from them; how many were taken.
 
     sender: the address that mails come from; None where nobody gets mail. Runs in a transaction of the caller's.
     """
-    rows = await conn.fetch(SQL.take_notices, now, limit)
+    rows = await conn.fetch(SQL.take_notices, now)
     people = await _concerned(conn, [row for row in rows if row["data"] is not None])
     work = _Work()
     for row in rows:
@@ -128,10 +128,10 @@ def _read(row: sql.Row, people: Sequence[sql.Row], sender: str | None, work: _Wo
         work.planned += planned
 
 
-async def remind(conn: Connection, limit: int, sender: str | None, now: datetime) -> int:
-    """Fire up to `limit` reminders that are due, and let their mails wait; how many were looked at. Runs in a
+async def remind(conn: Connection, sender: str | None, now: datetime) -> int:
+    """Fire up to 200 reminders that are due, and let their mails wait; how many were looked at. Runs in a
     transaction of the caller's."""
-    taken, fired = await reminders.fire_due(conn, limit, now)
+    taken, fired = await reminders.fire_due(conn, now)
     if sender is not None:
         mails = (
             Mail(each.due.org_id, owed, now, each.due.booking_id, each.event.id, each.due.thread)

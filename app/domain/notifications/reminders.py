@@ -80,10 +80,10 @@ async def plan(conn: Connection, planned: Sequence[Planned], ended: Sequence[tup
         await conn.execute(SQL.drop_reminders, [org_id for org_id, _ in ended], [each for _, each in ended], now)
 
 
-async def fire_due(conn: Connection, limit: int, now: datetime) -> tuple[int, list[Fired]]:
-    """Fire up to `limit` reminders, of every organization; how many were taken, and those that fired. Runs in a
+async def fire_due(conn: Connection, now: datetime) -> tuple[int, list[Fired]]:
+    """Fire up to 200 reminders, of every organization; how many were taken, and those that fired. Runs in a
     transaction of the caller's, who lets their mails wait in it."""
-    dues = [_due(row) for row in await conn.fetch(SQL.take_due_reminders, now, limit)]
+    dues = [_due(row) for row in await conn.fetch(SQL.take_due_reminders, now)]
     if not dues:
         return 0, []
     fired = list(_fired(dues, await _bookings_of(conn, dues), now))
