@@ -1,13 +1,16 @@
 """Workers take every organization's work, so each file of these tests has servers of its own."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from app.core.migrate import migrate
+from app.core.settings import Settings
 from app.embedded import Postgres, Redis
-from tests.support import Servers
+from tests.postbox import Postbox, listening
+from tests.support import Servers, settings_for
+from tests.workers.mailing import SENDER
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +34,15 @@ def servers(own_servers: tuple[Servers, Redis]) -> Servers:
 @pytest.fixture(scope="module")
 def migrated(servers: Servers) -> Servers:
     return servers
+
+
+@pytest.fixture
+async def box() -> AsyncIterator[Postbox]:
+    async with listening() as box:
+        yield box
+
+
+@pytest.fixture
+def with_mail(migrated: Servers, box: Postbox) -> Settings:
+    """For files whose `settings` it is."""
+    return settings_for(migrated, smtp_url=box.url, mail_from=SENDER)

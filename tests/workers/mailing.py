@@ -11,6 +11,7 @@ from tests.support import Tenant
 from workers.notices import Notices
 
 JANE = "jane@example.com"
+SENDER = "bookings@slotwire.example"
 
 
 @asynccontextmanager
@@ -32,3 +33,19 @@ async def at_rest(conn: db.Connection, tenant: Tenant) -> bool:
     notices = "exists (select from outbox where org_id = $1 and topic = 'notice')"
     mails = "exists (select from mails where org_id = $1 and outcome is null)"
     return not await conn.fetchval(f"select {notices} or {mails}", tenant.org_id)
+
+
+async def outcomes(conn: db.Connection, tenant: Tenant, recipient: str = JANE) -> list[tuple[str | None, int]]:
+    """What became of the mails to somebody, in order, and how often each was tried."""
+    rows = await conn.fetch(
+        "select outcome, attempts from mails where org_id = $1 and recipient = $2 order by happened_at",
+        *(tenant.org_id, recipient),
+    )
+    return [(row["outcome"], row["attempts"]) for row in rows]
+
+
+async def hurry(conn: db.Connection, tenant: Tenant) -> None:
+    """The time of the next attempt has come."""
+    await conn.execute(
+        "update mails set next_attempt_at = now() where org_id = $1 and next_attempt_at > now()", tenant.org_id
+    )

@@ -1,7 +1,6 @@
 """From a booking to the mails that people get, through a worker and a real SMTP server."""
 
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -20,7 +19,7 @@ from app.domain.notifications.letters import Role
 from app.domain.notifications.queue import Mail, put_mails
 from tests.itip import check_mail, check_thread
 from tests.offers import booked, iso, offer
-from tests.postbox import Arrived, Postbox, listening
+from tests.postbox import Arrived, Postbox
 from tests.support import Api, Servers, Tenant, eventually, settings_for
 from tests.visitors import BROWSER, Anybody
 from tests.workers.mailing import JANE, at_rest, mailing
@@ -29,14 +28,8 @@ HOUR = timedelta(hours=1)
 
 
 @pytest.fixture
-async def box() -> AsyncIterator[Postbox]:
-    async with listening() as box:
-        yield box
-
-
-@pytest.fixture
-def settings(migrated: Servers, box: Postbox) -> Settings:
-    return settings_for(migrated, smtp_url=box.url, mail_from="bookings@slotwire.example")
+def settings(with_mail: Settings) -> Settings:
+    return with_mail
 
 
 @pytest.fixture

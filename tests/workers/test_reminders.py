@@ -1,7 +1,6 @@
 """Reminders: once for each recipient, whoever fires them, and none for what does not take place."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,24 +11,17 @@ from app.core.ids import Kind, decode
 from app.core.settings import Settings
 from app.domain.notifications.queue import remind, take_notices
 from tests.offers import booked, iso, offer
-from tests.postbox import Postbox, listening
-from tests.support import Api, Servers, Tenant, eventually, settings_for
-from tests.workers.mailing import JANE, at_rest, mailing
+from tests.postbox import Postbox
+from tests.support import Api, Tenant, eventually
+from tests.workers.mailing import JANE, SENDER, at_rest, mailing
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-SENDER = "bookings@slotwire.example"
 SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-async def box() -> AsyncIterator[Postbox]:
-    async with listening() as box:
-        yield box
-
-
-@pytest.fixture
-def settings(migrated: Servers, box: Postbox) -> Settings:
-    return settings_for(migrated, smtp_url=box.url, mail_from=SENDER)
+def settings(with_mail: Settings) -> Settings:
+    return with_mail
 
 
 async def plan(conn: db.Connection, now: datetime) -> None:

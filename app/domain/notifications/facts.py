@@ -60,7 +60,7 @@ def letter_of(row: sql.Row, desk: Desk, now: datetime) -> Letter:
         reply_to=_reply_to(settings, role, meeting),
         meeting=meeting,
         links=_links(row, kind, role, secret, desk.public_url),
-        facts={name: str(value) for name, value in row["data"].items()},
+        facts={name: value for name, value in row["data"].items() if isinstance(value, str)},
         unsubscribe=_unsubscribe(row, kind, secret, desk.public_url),
     )
 
