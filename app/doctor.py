@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from app.core import wake
 from app.core.db import AWAY, refused
+from app.core.loopback import LOOPBACK
 from app.core.migrate import pending
 from app.core.outbox import oldest_due
 from app.core.settings import Settings
@@ -27,7 +28,6 @@ _OLDEST_POSTGRES = 150_000
 _CLOCK_SECONDS = 2.0
 _BACKLOG_SECONDS = 60
 _SMTP_SECONDS = 5.0
-_NEAR = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ async def _mail(settings: Settings) -> Finding:
     encrypted = client.get_transport_info("sslcontext") is not None
     with suppress(SMTPException, OSError):
         await client.quit()
-    if not encrypted and where not in _NEAR:
+    if not encrypted and where not in LOOPBACK:
         advice = "use smtps://, or a server that offers STARTTLS: everybody on the way can read the links in mails"
         return Finding("warn", "mail", f"{where} takes mails, but without encryption", advice)
     how = "takes mails, encrypted" if encrypted else "takes mails"

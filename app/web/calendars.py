@@ -35,8 +35,9 @@ def keep_private(request: web.Request) -> None:
     request[HEADERS].update({hdrs.REFERRER_POLICY: "no-referrer", "X-Robots-Tag": "noindex, nofollow"})
 
 
-async def answer_invite(visit: Visit, org_id: UUID, booking_id: UUID) -> web.Response:
+async def answer_invite(visit: Visit, org_id: UUID, booking_id: UUID, *, by_link: bool) -> web.Response:
     """Raises NotFound, for a hold too."""
+    where = (org_id, booking_id, visit.settings.sender)
     with visit.timed("invite"):
-        body = await publish_invite(visit.conn, org_id, booking_id, visit.settings.sender, visit.now)
+        body = await publish_invite(visit.conn, *where, by_link=by_link, now=visit.now)
     return calendar_response(body, "invite.ics")

@@ -26,6 +26,8 @@ STATUSES: dict[type[errors.SlotwireError], int] = {
 }
 
 CONTENT_TYPE = "application/problem+json"
+# where every answer says whether it is a success
+_OURS = ("/v1/", "/feeds/", "/invite/", "/password/")
 
 
 def status_of(kind: type[errors.SlotwireError]) -> int:
@@ -44,7 +46,7 @@ def problem(error: errors.SlotwireError, *, request_id: str, path: str) -> web.R
         "request_id": request_id,
         **error.extra,
     }
-    if path.startswith(("/v1/", "/feeds/")):
+    if path.startswith(_OURS):
         members = {"success": False, **members}
     if isinstance(error, errors.InvalidInput):
         members["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in error.errors]

@@ -1,13 +1,14 @@
 -- name: find_published
--- The booking that a calendar shows in the place of this one: itself, or what it was moved to in the end. The ORGANIZER is that of
--- the first mail of the same entry, whatever is configured now.
+-- The booking that a calendar shows in the place of this one: itself, or what it was moved to in the end; $3: only as long as it
+-- is the same attendee's, and otherwise none. The ORGANIZER is that of the first mail of the same entry, whatever is configured now.
 with recursive chain as (
-    select b.org_id, b.id, b.rescheduled_to_id
+    select b.org_id, b.id, b.rescheduled_to_id, lower(b.attendee_email) as email
     from bookings b where b.org_id = $1 and b.id = $2
     union
-    select n.org_id, n.id, n.rescheduled_to_id
+    select n.org_id, n.id, n.rescheduled_to_id, c.email
     from chain c
     join bookings n on n.org_id = c.org_id and n.id = c.rescheduled_to_id
+    where not $3::boolean or lower(n.attendee_email) is not distinct from c.email
 )
 select b.ical_uid, b.ical_sequence, b.status, b.starts_at, b.ends_at, coalesce(t.title, r.name, '') as title, b.location, b.notes,
        b.attendee_name, b.attendee_email, b.attendee_phone, b.guests, b.created_at, b.updated_at, o.name as org_name,

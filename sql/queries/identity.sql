@@ -56,6 +56,26 @@ update mail_tokens set used_at = $4 where org_id = $1 and user_id = $2 and purpo
 insert into mail_tokens (org_id, id, user_id, purpose, token_hash, created_at, expires_at)
 values ($1, $2, $3, $4, $5, $6, $7);
 
+-- name: find_account_token
+-- (door) Whose account a link is to, by what it says of itself and the hash of all of it.
+select t.org_id, t.id as token_id, t.user_id, u.email, o.name as org_name,
+       t.used_at is null and t.expires_at > $5::timestamptz as good
+from mail_tokens t
+join users u on u.org_id = t.org_id and u.id = t.user_id and u.disabled_at is null
+join organizations o on o.id = t.org_id
+where t.org_id = $1 and t.id = $2 and t.purpose = $3 and t.token_hash = $4;
+
+-- name: use_account_token
+-- Before the person's row is touched: whoever is second waits here for the first, and then finds the token used.
+update mail_tokens set used_at = $3
+where org_id = $1 and id = $2 and used_at is null and expires_at > $3
+returning id;
+
+-- name: set_password
+update users set password_hash = $3, session_generation = session_generation + 1, updated_at = $4
+where org_id = $1 and id = $2 and disabled_at is null
+returning id;
+
 -- name: get_organization
 select id, name, settings ->> 'sender_name' as sender_name, settings ->> 'reply_to' as reply_to,
        coalesce(settings ->> 'locale', 'en') as locale

@@ -5,13 +5,15 @@ The one rule: the document is tested as a stranger would read it; all that this 
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
 from app.core import db
+from app.core.ids import Kind, decode
 from app.core.vault import Vault
 from app.domain.bookings.tokens import Purpose
+from app.domain.identity.account_tokens import AccountPurpose, account_token, issue_account_token
 from app.domain.notifications.optouts import unsubscribe_token
 from tests.calendars import link_tokens, secret_of
 from tests.support import Api, Tenant, booking_body
@@ -57,6 +59,8 @@ _BOUND = {
     "^/v1/reschedule/": {"path.token": "reschedule_tokens"},
     "^/v1/unsubscribe/": {"path.token": "unsubscribe_tokens"},
     "^/feeds/": {"path.token": "feed_tokens"},
+    "^/invite/": {"path.token": "invitation_tokens"},
+    "^/password/": {"path.token": "password_tokens"},
 }
 
 
@@ -99,6 +103,11 @@ async def build(api: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soo
     feed = (await api.get("/v1/users/me/feed")).ok()["feed"]["url"]
     secret = await secret_of(conn, vault, tenant.org_id)
     views = await link_tokens(conn, vault, tenant, bookings[4]["id"])
+    # used up by the first request that sets a password
+    accounts = {
+        purpose: [await _account_token(conn, secret, purpose, tenant, each["id"]) for each in people]
+        for purpose in AccountPurpose
+    }
     pending = [each for each in bookings if each["status"] == "PENDING_CONFIRMATION"]
     return {
         "codes": list(kinds),
@@ -116,6 +125,8 @@ async def build(api: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soo
         "viewable": [*[each["id"] for each in bookings[:4]], views[Purpose.VIEW]],
         "unsubscribe_tokens": [unsubscribe_token(secret, tenant.org_id, await reminder(conn, tenant.org_id))],
         "feed_tokens": [urlsplit(feed).path.removeprefix("/feeds/").removesuffix(".ics")],
+        "invitation_tokens": accounts[AccountPurpose.INVITATION],
+        "password_tokens": accounts[AccountPurpose.PASSWORD_RESET],
         "over": over,
         "deliveries": [sample["id"]],
         "slot_tokens": [slot["token"] for slots in listed.values() for slot in slots],
@@ -129,6 +140,16 @@ async def build(api: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soo
         "teams": [(await api.post("/v1/teams", team)).ok(201)["team"]["id"]],
         "webhooks": [webhook["id"]],
     }
+
+
+async def _account_token(
+    conn: db.Connection, secret: bytes, purpose: AccountPurpose, tenant: Tenant, person: str
+) -> str:
+    user_id = decode(Kind.USER, person)
+    assert user_id is not None
+    now = datetime.now(UTC)
+    token_id = await issue_account_token(conn, secret, purpose, tenant.org_id, user_id, now)
+    return account_token(secret, purpose, tenant.org_id, token_id)
 
 
 def configuration(base: str, world: Values) -> str:

@@ -17,6 +17,7 @@ from app.main import build_app
 from app.web.routing import PublicRoute, Route
 from tests.conftest import AiohttpClient
 from tests.support import Answer, Api, booking_body, make_tenant
+from tests.visitors import BROWSER
 
 ROUTE_NAMES = [f"{route.method} {route.path}" for route in ROUTES]
 
@@ -86,6 +87,25 @@ async def test_public_routes_ask_nobody_for_a_key(api: Api, route: PublicRoute) 
         answer = await api.call(route.method, path, body, Authorization=f"Bearer {key}" if key else "")
         assert answer.status in {400, 404}, answer.raw
         assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json["success"] is False
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in PUBLIC_ROUTES if route.operation.page], ids=lambda r: f"{r.method} {r.path}"
+)
+async def test_pages_of_links_bring_nothing_and_are_kept_nowhere(api: Api, route: PublicRoute) -> None:
+    """Whatever a browser is answered behind an address that is its own credential."""
+    path, body = re.sub(r"\{\w+\}", "cft_x", route.path), b"{}" if route.method == "POST" else None
+    answer = await api.call(route.method, path, body, Authorization="", **BROWSER)
+    page = answer.raw.decode()
+    assert answer.status in {400, 404}, page
+    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in answer.headers["Content-Security-Policy"]
+    assert (answer.headers["Cache-Control"], answer.headers["Referrer-Policy"]) == ("no-store", "no-referrer")
+    assert "noindex" in answer.headers["X-Robots-Tag"]
+    assert "Set-Cookie" not in answer.headers
+    assert not re.search(r"<script|https?://|\bsrc=|<link|@import|url\(", page)
 
 
 @pytest.mark.parametrize(

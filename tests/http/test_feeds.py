@@ -12,6 +12,7 @@ from app.core.settings import Settings
 from app.core.vault import Vault
 from app.domain.feeds.addresses import feed_token
 from app.domain.feeds.service import write_feed
+from app.domain.identity.keys import create_key
 from app.faces.public import calendars
 from tests.calendars import calendar_of, entries_of, entry_of, secret_of
 from tests.offers import booked, offer
@@ -75,6 +76,32 @@ async def test_me_is_whoever_the_key_belongs_to(api: Api) -> None:
     assert (await api.post(f"/v1/users/{me}/feed/rotate")).ok()["feed"]["url"].endswith(await feed_of(api))
     for wrong in ["usr_x", "you", "bkg_x"]:
         assert (await api.get(f"/v1/users/{wrong}/feed")).ok(404)["code"] == "not_found"
+
+
+async def test_somebody_elses_address_needs_more_than_reading(
+    api: Api, anybody: Anybody, conn: db.Connection, tenant: Tenant
+) -> None:
+    """It stays good when the key that read it is revoked."""
+    person = await api.person()
+    me = (await api.get("/v1/users/me")).ok()["user"]["id"]
+    reader = await with_scopes(api, conn, tenant, "bookings:read")
+    for mine in ["me", me]:
+        assert await feed_of(reader, mine) == await feed_of(api)
+    refused = await reader.get(f"/v1/users/{person['id']}/feed")
+    assert refused.ok(403)["code"] == "insufficient_scope"
+    assert "users:write" in refused.json["detail"]
+    both = await with_scopes(api, conn, tenant, "bookings:read", "users:write")
+    assert await feed_of(both, person["id"]) == await feed_of(api, person["id"])
+    assert (await anybody.get(await feed_of(both, person["id"]))).status == 200
+    writer = await with_scopes(api, conn, tenant, "users:write")
+    for who in ["me", me, person["id"]]:
+        assert (await writer.get(f"/v1/users/{who}/feed")).ok(403)["code"] == "insufficient_scope"
+
+
+async def with_scopes(api: Api, conn: db.Connection, tenant: Tenant, *scopes: str) -> Api:
+    """A caller with a key of the same person that may do less."""
+    _, key = await create_key(conn, tenant.org_id, tenant.user_id, name="less", scopes=scopes, now=datetime.now(UTC))
+    return Api(api.client, key)
 
 
 async def test_whoever_is_removed_has_no_feed(api: Api, anybody: Anybody) -> None:

@@ -167,6 +167,49 @@ async def test_what_it_says_at_each_step(
     assert cancelled["SEQUENCE"] > last["ical_sequence"]
 
 
+async def test_an_old_link_tells_nothing_of_another_attendee(
+    api: Api, anybody: Anybody, conn: db.Connection, vault: Vault, tenant: Tenant, soon: datetime
+) -> None:
+    """Of whose links those are: whoever the token's own booking was for."""
+    booking = await booked(api, await offer(api), soon, notes="Jane's")
+    janes = await link_tokens(conn, vault, tenant, booking["id"])
+    moved = await moved_to(api, booking, soon + HOUR)
+    await now_of(api, moved, {"email": "JANE@example.com"})
+    for token in janes.values():
+        assert entry_of(await anybody.get(path_of(token))).start == soon + HOUR, "the same person in capitals"
+    await now_of(api, moved, {"email": "bob@new.example", "name": "Bob"})
+    for token in janes.values():
+        for path in [path_of(token), f"{path_of(booking['id'])}?token={token}"]:
+            assert (await anybody.get(path)).ok(404)["code"] == "link_not_found"
+    assert b"Bob" not in (await anybody.get(path_of(janes[Purpose.CANCEL]), **BROWSER)).raw
+    last = await moved_to(api, moved, soon + 2 * HOUR)
+    assert (await anybody.get(path_of(janes[Purpose.VIEW]))).ok(404)["code"] == "link_not_found"
+    bobs = (await link_tokens(conn, vault, tenant, moved["id"], 1))[Purpose.VIEW]
+    assert entry_of(await anybody.get(path_of(bobs))).start == soon + 2 * HOUR
+    await now_of(api, last, {"email": "jane@example.com"})
+    assert (await anybody.get(path_of(janes[Purpose.VIEW]))).status == 404, "somebody else came in between"
+    assert entry_of(await by_key(api, booking)).start == soon + 2 * HOUR, "by key it is what it was"
+
+
+async def test_a_new_attendees_links_follow_a_later_move(
+    api: Api, anybody: Anybody, conn: db.Connection, vault: Vault, tenant: Tenant, soon: datetime
+) -> None:
+    booking = await booked(api, await offer(api), soon)
+    janes = await link_tokens(conn, vault, tenant, booking["id"])
+    await now_of(api, booking, {"email": "bob@new.example", "name": "Bob"})
+    bobs = await link_tokens(conn, vault, tenant, booking["id"], 1)
+    await moved_to(api, booking, soon + HOUR)
+    for purpose in {*Purpose} - {Purpose.CONFIRM}:
+        assert (await anybody.get(path_of(janes[purpose]))).ok(404)["code"] == "link_not_found"
+    for token in bobs.values():
+        assert entry_of(await anybody.get(path_of(token))).start == soon + HOUR
+    assert entry_of(await by_key(api, booking)).start == soon + HOUR
+
+
+async def now_of(api: Api, booking: Any, attendee: Any) -> None:
+    (await api.call("PATCH", f"/v1/bookings/{booking['id']}", {"attendee": attendee})).ok()
+
+
 async def test_a_hold_is_in_no_calendar(
     api: Api, anybody: Anybody, conn: db.Connection, vault: Vault, tenant: Tenant, soon: datetime
 ) -> None:

@@ -1,7 +1,8 @@
 """The page behind the attendee's reschedule link: a booking, the slots that it can be moved to, and one press."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -41,6 +42,32 @@ def starts_of(page: str) -> dict[str, str]:
     return dict(found)
 
 
+def days_of(starts: Iterable[str]) -> set[date]:
+    return {datetime.fromisoformat(start).astimezone(CHICAGO).date() for start in starts}
+
+
+def today() -> date:
+    return datetime.now(CHICAGO).date()
+
+
+def next_hour() -> datetime:
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + HOUR
+
+
+def ways_of(page: str) -> dict[str, str]:
+    """Where the links of the page lead, by what they say; those at its end are those at its beginning."""
+    found = re.findall(r'<a href="([^"]+)">(Earlier|Later)</a>', page)
+    ways = {text: path for path, text in found}
+    assert len(found) == 2 * len(ways)
+    return ways
+
+
+async def page_of(anybody: Anybody, path: str) -> str:
+    answer = await anybody.get(path, **BROWSER)
+    assert answer.status == 200, answer.raw
+    return answer.raw.decode()
+
+
 async def pressed(anybody: Anybody, path: str, start: str, **more: str) -> Any:
     body = f"start_time={start}".encode()
     return await anybody.call("POST", path, body, Content_Type=FORM, **{**BROWSER, **more})
@@ -63,9 +90,9 @@ async def test_it_lists_what_is_open_by_day(api: Api, anybody: Anybody, near: da
     assert iso(near + HOUR) not in starts, "somebody else is"
     later = near + 2 * HOUR
     assert starts[iso(later)] == later.astimezone(CHICAGO).strftime("%H:%M")
-    first = (datetime.now(CHICAGO) + DAY).replace(hour=0, minute=0, second=0, microsecond=0)
-    assert min(starts) == iso(first.astimezone(UTC)), "from tomorrow on, as the attendee counts days"
-    assert len(re.findall(r"<h2>", page)) == 14
+    assert min(starts) == iso(next_hour()), "from now on"
+    assert len(days_of(starts)) == len(re.findall(r"<h2>", page)), "as the attendee counts days"
+    assert max(days_of(starts)) == today() + 13 * DAY
     assert f"<h2>{later.astimezone(CHICAGO):%A}, {later.astimezone(CHICAGO).day} " in page
 
 
@@ -192,3 +219,105 @@ async def test_programs_see_what_they_saw(api: Api, anybody: Anybody, near: date
     moved = await anybody.post(booking["path"], {"start_time": iso(near + HOUR)}, **PROGRAM)
     assert moved.ok()["start_time"] == iso(near + HOUR)
     assert moved.json["reschedule_token"] is not None
+
+
+async def test_it_can_be_moved_to_later_today(api: Api, anybody: Anybody) -> None:
+    event_type = await offer(api)
+    booking = await visited(anybody, event_type, next_hour())
+    starts = starts_of(await page_of(anybody, booking["path"]))
+    assert min(starts) == iso(next_hour() + HOUR)
+    assert (await pressed(anybody, booking["path"], min(starts))).status == 200
+
+
+async def test_what_is_far_ahead_can_be_moved_by_a_day(api: Api, anybody: Anybody, near: datetime) -> None:
+    """The page begins three days before the booking, and goes both ways."""
+    event_type = await offer(api)
+    start = near + 40 * DAY
+    booking = await visited(anybody, event_type, start)
+    page = await page_of(anybody, booking["path"])
+    starts, there = starts_of(page), start.astimezone(CHICAGO).date()
+    assert {iso(start - DAY), iso(start + DAY)} <= {*starts}
+    assert (min(days_of(starts)), max(days_of(starts))) == (there - 3 * DAY, there + 10 * DAY)
+    later = starts_of(await page_of(anybody, ways_of(page)["Later"]))
+    assert min(days_of(later)) == there + 11 * DAY
+    seen = [starts]
+    while "Earlier" in ways_of(page):
+        page = await page_of(anybody, ways_of(page)["Earlier"])
+        seen.append(starts_of(page))
+    assert min(seen[-1]) == iso(next_hour()), "and not before today"
+    days = [day for each in seen for day in days_of(each)]
+    assert {*days} == {today() + number * DAY for number in range((max(days) - today()).days + 1)}, "no day is left out"
+    assert (await pressed(anybody, booking["path"], iso(start - DAY))).status == 200
+
+
+@pytest.mark.parametrize(("ahead", "begins"), [(13, 0), (14, 11), (16, 13)])
+async def test_two_weeks_from_today_as_long_as_it_is_in_them(
+    api: Api, anybody: Anybody, ahead: int, begins: int
+) -> None:
+    noon = datetime.now(CHICAGO).replace(hour=12, minute=0, second=0, microsecond=0) + ahead * DAY
+    booking = await visited(anybody, await offer(api), noon.astimezone(UTC))
+    starts = starts_of(await page_of(anybody, booking["path"]))
+    # in the last hour of a day nothing of it is left
+    assert min(days_of(starts)) == (today() + begins * DAY if begins else next_hour().astimezone(CHICAGO).date())
+    assert max(days_of(starts)) == today() + (begins + 13) * DAY
+
+
+async def test_it_goes_as_far_as_the_booking_window(api: Api, anybody: Anybody, near: datetime) -> None:
+    booking = await visited(anybody, await offer(api, booking_window_days=20), near)
+    first = await page_of(anybody, booking["path"])
+    second = await page_of(anybody, ways_of(first)["Later"])
+    assert "Earlier" not in ways_of(first)
+    assert "Later" not in ways_of(second)
+    assert max(starts_of(second)) == iso(next_hour() + 20 * DAY - HOUR)
+    back = await page_of(anybody, ways_of(second)["Earlier"])
+    assert starts_of(back) == starts_of(first)
+    for far in ["2190-01-01", "9999-12-31"]:
+        beyond = await page_of(anybody, f"{booking['path']}?from={far}")
+        assert "No other time is open" in beyond
+        assert "Later" not in ways_of(beyond)
+        assert iso(next_hour() + 20 * DAY - HOUR) in starts_of(await page_of(anybody, ways_of(beyond)["Earlier"]))
+
+
+async def test_the_end_of_time_is_no_error(api: Api, anybody: Anybody, near: datetime) -> None:
+    booking = await visited(anybody, await offer(api), near)
+    page = await page_of(anybody, f"{booking['path']}?from=9999-12-31")
+    assert ways_of(page).keys() == {"Earlier"}
+
+
+async def test_a_day_that_is_over_is_today(api: Api, anybody: Anybody, near: datetime) -> None:
+    booking = await visited(anybody, await offer(api), near)
+    for past in ["0001-01-01", "1999-01-01", str(today() - DAY), str(today())]:
+        page = await page_of(anybody, f"{booking['path']}?from={past}")
+        assert min(starts_of(page)) == iso(next_hour())
+        assert "Earlier" not in ways_of(page)
+    tomorrow = await page_of(anybody, f"{booking['path']}?from={today() + DAY}&utm_source=mail")
+    assert min(days_of(starts_of(tomorrow))) == today() + DAY
+    assert ways_of(tomorrow)["Earlier"] == f"{booking['path']}?from={today()}"
+
+
+@pytest.mark.parametrize(
+    "day", ["", "x", "2030-02-30", "20300101", "2030-01-01T10:00:00Z", "2030-01-01&from=2030-01-02"]
+)
+async def test_what_is_no_day_is_refused(api: Api, anybody: Anybody, near: datetime, day: str) -> None:
+    booking = await visited(anybody, await offer(api), near)
+    path = f"{booking['path']}?from={day}"
+    page = await anybody.get(path, **BROWSER)
+    assert (page.status, page.headers["Content-Type"]) == (400, "text/html; charset=utf-8")
+    assert [error["field"] for error in (await anybody.get(path)).ok(400)["errors"]] == ["from"]
+
+
+async def test_many_short_slots_take_more_pages_and_lose_none(api: Api, anybody: Anybody, near: datetime) -> None:
+    event_type = await offer(api, duration_minutes=15, booking_window_days=8)
+    booking = await visited(anybody, event_type, near)
+    page, seen = await page_of(anybody, booking["path"]), list[str]()
+    while True:
+        assert 0 < len(starts_of(page)) <= 500
+        seen += starts_of(page)
+        if "Later" not in ways_of(page):
+            break
+        page = await page_of(anybody, ways_of(page)["Later"])
+    first, last = datetime.fromisoformat(seen[0]), datetime.fromisoformat(seen[-1])
+    quarter = timedelta(minutes=15)
+    wanted = [iso(first + number * quarter) for number in range((last - first) // quarter + 1)]
+    assert seen == [start for start in wanted if start != iso(near)]
+    assert last - first > 7.9 * DAY

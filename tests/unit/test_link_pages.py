@@ -1,14 +1,12 @@
-"""What the pages behind links are made of: who is taken for a browser, and how a time is spelt."""
+"""What the pages behind links are made of: who is taken for a browser, and how days and times are spelt."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from app.faces.public.html import names, spell, wants_html
-
-NOON = datetime(2026, 6, 3, 12, 0, tzinfo=UTC)
-HALF = timedelta(minutes=30)
+from app.core.times import zone
+from app.faces.public.html import names, spell_day, spell_starts, wants_html
 
 
 @pytest.mark.parametrize(
@@ -31,20 +29,18 @@ def test_who_is_a_browser(accept: str, json: bool, html: bool) -> None:
     assert (names(request, "application/json"), wants_html(request)) == (json, html)
 
 
-@pytest.mark.parametrize(
-    ("zone", "length", "spelt"),
-    [
-        ("UTC", HALF, "Wednesday, 3 June 2026, 12:00 to 12:30 (UTC)"),
-        ("America/Chicago", HALF, "Wednesday, 3 June 2026, 07:00 to 07:30 (America/Chicago, UTC-05:00)"),
-        ("Asia/Kathmandu", HALF, "Wednesday, 3 June 2026, 17:45 to 18:15 (Asia/Kathmandu, UTC+05:45)"),
-        (
-            "Pacific/Auckland",
-            HALF,
-            "Thursday, 4 June 2026, 00:00 to 00:30 (Pacific/Auckland, UTC+12:00)",
-        ),
-        ("UTC", 12 * HALF * 2, "Wednesday, 3 June 2026, 12:00 to Thursday, 4 June 2026, 00:00 (UTC)"),
-        ("Mars/Olympus", HALF, "Wednesday, 3 June 2026, 12:00 to 12:30 (UTC)"),
-    ],
-)
-def test_a_time_in_words(zone: str, length: timedelta, spelt: str) -> None:
-    assert spell(NOON, NOON + length, zone) == spelt
+def test_a_day_in_words() -> None:
+    assert spell_day(date(2026, 6, 3)) == "Wednesday, 3 June 2026"
+
+
+def test_the_times_of_a_day_on_which_the_clock_goes_back() -> None:
+    chicago, half = zone("America/Chicago"), timedelta(minutes=30)
+    first = datetime(2026, 11, 1, 5, 30, tzinfo=UTC)
+    starts = [(first + number * half).astimezone(chicago) for number in range(5)]
+    assert spell_starts(starts) == [
+        "00:30",
+        "01:00 (UTC-05:00)",
+        "01:30 (UTC-05:00)",
+        "01:00 (UTC-06:00)",
+        "01:30 (UTC-06:00)",
+    ]

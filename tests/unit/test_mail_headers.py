@@ -109,7 +109,7 @@ def test_a_mail_has_these_fields_and_no_others() -> None:
         "From": "Acme Clinic <bookings@acme.example>",
         "To": "Ann Lee <ann@guest.example>",
         "Reply-To": "Greta Gräber <greta@host.example>",
-        "Subject": "Intro call between Greta Gräber and Ann Lee: booked",
+        "Subject": "Intro call between Greta Gräber and Ann Lee",
         "Date": "Fri, 20 Feb 2026 09:30:00 +0000",
         "Message-ID": "<0198c0de000070008000000000000001@acme.example>",
         "References": "<a28018c2a041c036f47b9282b0674e1c@acme.example>",

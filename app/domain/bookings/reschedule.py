@@ -6,7 +6,7 @@ one cannot be had the whole transaction is, and with it the giving back.
 
 import dataclasses
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core import sql
@@ -30,18 +30,29 @@ SQL = sql.load("bookings")
 _MOVED = "rescheduled"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Moves:
+    """Where a booking can be moved to. starts: in epoch seconds. until: after which nothing is open, whatever is asked
+    for; None where there is no such time."""
+
+    starts: Sequence[int]
+    until: datetime | None
+
+
 async def open_moves(
     conn: Connection, principal: Visitor, old: Booking, start: datetime, end: datetime, now: datetime
-) -> Sequence[int]:
-    """The starts in [start, end) that a booking can be moved to, in epoch seconds; none where it cannot be moved. By
-    the decision that the move itself is made by. Raises NotFound for an event type that is gone."""
+) -> Moves:
+    """The starts in [start, end) that a booking can be moved to; none where it cannot be moved. By the decision that
+    the move itself is made by. Raises NotFound for an event type that is gone."""
     if not can_move(old, now) or old.event_type_id is None:
-        return []
+        return Moves([], now)
     moved = Moved(old, old.status)
     span = (start, end, moved.minutes)
     inputs = await load_inputs(conn, principal.caller, old.event_type_id, *span, busy=True, now=now)
     inputs, asked, _ = ask_to_move(inputs, moved)
-    return open_slots(inputs, asked, epoch(start), epoch(end), now).starts
+    window = inputs.rules.booking_window_days
+    until = None if window is None else now + timedelta(days=window)
+    return Moves(open_slots(inputs, asked, epoch(start), epoch(end), now).starts, until)
 
 
 def can_move(booking: Booking, now: datetime) -> bool:

@@ -13,6 +13,7 @@ from app.domain.bookings.ical import Entry, Mailbox, is_tentative
 from app.domain.bookings.lifecycle import Status
 from app.domain.notifications.language import DEFAULT, language
 from app.domain.notifications.plain import many_lines, one_line
+from app.domain.notifications.wording import name_meeting, one_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +80,8 @@ def _entry(booking: Published, locale: str, sender: str, paragraphs: Iterable[st
 
 def _summary(booking: Published, locale: str) -> str:
     """What mails call it."""
-    words = language(locale)
-    parts = {
-        "title": one_line(booking.title, 100),
-        "hosts": words.enumerate(one_line(host) for host in booking.hosts),
-        "attendee": one_line(booking.attendee_name or ""),
-    }
-    match bool(parts["hosts"]), bool(parts["attendee"]):
-        case True, True:
-            text = words.say("summary.both", parts)
-        case True, False:
-            text = words.say("summary.hosts", parts)
-        case False, True:
-            text = words.say("summary.attendee", parts)
-        case _:
-            text = parts["title"]
-    return one_line(text)
+    hosts = [one_name(host) for host in booking.hosts]
+    return name_meeting(language(locale), booking.title, hosts, one_name(booking.attendee_name or ""))
 
 
 def _guest(guest: dict[str, Any]) -> str:

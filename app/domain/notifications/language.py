@@ -8,7 +8,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,9 @@ from app.core.times import zone
 _FOLDER = Path(__file__).parent / "languages"
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
 _LISTS = {"dates.weekdays": 7, "dates.months": 12}
+
+# by another name where a method is called `date`
+_Day = date
 
 DEFAULT = "en"
 LOCALES = tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
@@ -63,7 +66,7 @@ class Language:
     def count(self, unit: str, number: str) -> str:
         return self.say(f"words.{unit}" if number == "1" else f"words.{unit}s", {"count": number})
 
-    def date(self, local: datetime) -> str:
+    def date(self, local: _Day) -> str:
         parts = {
             "weekday": self.lists["dates.weekdays"][local.weekday()],
             "day": str(local.day),

@@ -25,6 +25,7 @@ from aiosmtplib.errors import (
     SMTPServerDisconnected,
 )
 
+from app.core.loopback import LOOPBACK
 from app.core.settings import Settings
 
 SMTP_SECONDS = 30.0
@@ -41,7 +42,6 @@ _OURS = frozenset({500, 501, 502, 503, 504, 530, 534, 535, 538, 555})
 # relays report so at RCPT whatever is wrong with us.
 _NOT_OF_THE_RECIPIENT = re.compile(r"5\.(1\.[78]|[03567]\.\d+)\b")
 _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 Settle = Callable[[], Awaitable[bool]]
 """Writes down that the mail is sent; False: somebody else has it, so it must not be."""
@@ -108,7 +108,7 @@ async def open_smtp(settings: Settings, seconds: float = SMTP_SECONDS) -> aiosmt
     """A connection, encrypted where the server offers it, and logged in. Raises MailServerAway."""
     where = urlsplit(settings.smtp_url)
     host = where.hostname or "localhost"
-    near = host in _LOOPBACK
+    near = host in LOOPBACK
     client = aiosmtplib.SMTP(
         hostname=host,
         port=where.port or (465 if where.scheme == "smtps" else 587 if where.username else 25),

@@ -3,7 +3,7 @@
 The one rule: both are made from this, so they cannot say different things.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from app.core.times import parse_instant
@@ -113,6 +113,22 @@ def place_of(meeting: Meeting, words: Language) -> Detail | None:
     return Detail(label, text) if text else None
 
 
+def name_meeting(words: Language, title: str, hosts: Sequence[str], attendee: str) -> str:
+    """What mails and calendars call a meeting, on one line. hosts, attendee: names as `one_name` leaves them; empty
+    where there is nobody."""
+    parts = {"title": one_line(title, 100), "hosts": words.enumerate(hosts), "attendee": attendee}
+    if hosts and attendee:
+        return one_line(words.say("summary.both", parts))
+    if hosts or attendee:
+        return one_line(words.say("summary.hosts" if hosts else "summary.attendee", parts))
+    return parts["title"]
+
+
+def one_name(name: str) -> str:
+    """Short enough to stand among others."""
+    return one_line(name, 80)
+
+
 def attendee_of(letter: Letter) -> Mailbox | None:
     """Whoever is written to at an address that the booking has left does not learn whose it is now."""
     if letter.kind is Kind.REMOVED and letter.role is Role.ATTENDEE:
@@ -157,17 +173,8 @@ def _values(letter: Letter, words: Language) -> dict[str, str]:
 def _about(letter: Letter, words: Language, values: Mapping[str, str]) -> str:
     if letter.meeting is None:
         return values["organization"]
-    parts = {"title": one_line(letter.meeting.title, 100), "attendee": values["attendee"], "hosts": values["with"]}
-    match bool(letter.meeting.hosts), attendee_of(letter) is not None:
-        case True, True:
-            text = words.say("summary.both", parts)
-        case True, False:
-            text = words.say("summary.hosts", parts)
-        case False, True:
-            text = words.say("summary.attendee", parts)
-        case _:
-            text = parts["title"]
-    return one_line(text)
+    attendee, hosts = attendee_of(letter), [_name(each) for each in letter.meeting.hosts]
+    return name_meeting(words, letter.meeting.title, hosts, _name(attendee) if attendee else "")
 
 
 def _paragraphs(letter: Letter, words: Language, topic: str, values: Mapping[str, str]) -> Iterator[str]:
@@ -243,11 +250,11 @@ def _unsubscribe(letter: Letter, words: Language) -> Button | None:
 
 
 def _name(of: Mailbox) -> str:
-    return one_line(of.name, 80) or one_line(of.address)
+    return one_name(of.name) or one_line(of.address)
 
 
 def _named_address(of: Mailbox) -> str:
-    name, address = one_line(of.name, 80), one_line(of.address)
+    name, address = one_name(of.name), one_line(of.address)
     return f"{name} <{address}>" if name else address
 
 

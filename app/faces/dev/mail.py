@@ -17,6 +17,7 @@ import jinja2
 from aiohttp import hdrs, web
 
 from app.core.errors import NotFound
+from app.core.loopback import LOOPBACK
 from app.core.settings import Settings
 from app.faces.dev.mailbox import list_mails, read_mail, show_mail
 from app.web.call import HEADERS, SETTINGS
@@ -41,8 +42,7 @@ _MAIL_POLICY = (
     "frame-ancestors 'self'"
 )
 _SOURCE_POLICY = "sandbox; default-src 'none'; frame-ancestors 'none'"
-_LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
-_NEAR = frozenset({"localhost", "127.0.0.1", "::1"})
+_LOOPBACK_NETWORKS = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 
 Handler = Callable[[web.Request, Path], Awaitable[web.Response]]
 
@@ -77,12 +77,12 @@ def _near(handler: Handler) -> Callable[[web.Request], Awaitable[web.StreamRespo
 def _is_near(request: web.Request, settings: Settings) -> bool:
     """From this machine: not through a proxy on it, and not by a name of somebody else's that leads here, whose page
     could read what it gets."""
-    caller = caller_of(request, (*settings.trusted_proxies, *_LOOPBACK))
+    caller = caller_of(request, (*settings.trusted_proxies, *_LOOPBACK_NETWORKS))
     try:
         name = urlsplit(f"//{request.host}").hostname
     except ValueError:
         return False
-    return caller is not None and caller.is_loopback and name in {*_NEAR, urlsplit(settings.public_url).hostname}
+    return caller is not None and caller.is_loopback and name in {*LOOPBACK, urlsplit(settings.public_url).hostname}
 
 
 async def _list(_request: web.Request, folder: Path) -> web.Response:

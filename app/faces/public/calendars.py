@@ -42,7 +42,7 @@ async def invite(visit: Visit) -> web.StreamResponse:
     booking = door.booking
     if not in_path and named != encode(Kind.BOOKING, booking.id):
         raise NotFound("No such link. Check that it was copied whole.", code="link_not_found")
-    return await answer_invite(visit, booking.org_id, booking.id)
+    return await answer_invite(visit, booking.org_id, booking.id, by_link=True)
 
 
 async def feed(visit: Visit) -> web.StreamResponse:

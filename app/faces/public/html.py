@@ -1,4 +1,4 @@
-"""The few pages that a link in a mail opens: one heading, one booking, one button, or one for each open slot.
+"""The few pages that a link in a mail opens: one heading, what it is about, one button, or one for each open slot.
 
 The one rule: a page brings nothing and takes nothing. No script, no picture, nothing of another origin, and no address
 of ours in anybody's referrer: the address is the credential.
@@ -15,7 +15,7 @@ from typing import Any
 from aiohttp import hdrs, web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from app.core.times import zone
+from app.domain.notifications.language import DEFAULT, language
 from app.web.call import HEADERS
 
 _TEMPLATES = Environment(
@@ -30,6 +30,7 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode(
 # read at the start, so that no request waits for the disk
 _PAGE = _TEMPLATES.get_template("page.html")
 _SLOTS = _TEMPLATES.get_template("slots.html")
+_PASSWORD = _TEMPLATES.get_template("password.html")
 
 _HEADERS = {
     "Content-Security-Policy": (
@@ -80,30 +81,24 @@ def page(status: int = 200, **values: Any) -> web.Response:
 
 
 def slots_page(**values: Any) -> web.Response:
-    """values: title, lead, lines; the action of the buttons, and days [(heading, [(label, start_time)])]."""
+    """values: title, lead, lines; the action of the buttons, days [(heading, [(label, start_time)])], and ways to other
+    days [(label, address)]."""
     return _response(_SLOTS.render(style=_STYLE, **values), 200)
+
+
+def password_page(status: int = 200, **values: Any) -> web.Response:
+    """values: title, lead, lines, the form's action, the account's e-mail, for programs that keep passwords, and what
+    was wrong with the password before, if any."""
+    return _response(_PASSWORD.render(style=_STYLE, **values), status)
 
 
 def _response(text: str, status: int) -> web.Response:
     return web.Response(body=text.encode(), status=status, content_type="text/html", charset="utf-8", headers=_HEADERS)
 
 
-def spell(start: datetime, end: datetime, zone_name: str) -> str:
-    """`Monday, 1 June 2026, 10:00 to 10:30 (America/New_York, UTC-04:00)`; UTC where there is no such zone any more."""
-    try:
-        rules = zone(zone_name)
-    except ValueError:
-        rules, zone_name = zone("UTC"), "UTC"
-    first, last = start.astimezone(rules), end.astimezone(rules)
-    until = _clock(last) if last.date() == first.date() else f"{spell_day(last)}, {_clock(last)}"
-    offset = first.isoformat()[-6:]
-    where = "UTC" if zone_name == "UTC" else f"{zone_name}, UTC{offset}"
-    return f"{spell_day(first)}, {_clock(first)} to {until} ({where})"
-
-
 def spell_day(day: date) -> str:
     """`Monday, 1 June 2026`."""
-    return f"{_DAYS[day.weekday()]}, {day.day} {_MONTHS[day.month - 1]} {day.year}"
+    return language(DEFAULT).date(day)
 
 
 def spell_starts(starts: Sequence[datetime]) -> list[str]:
@@ -113,10 +108,6 @@ def spell_starts(starts: Sequence[datetime]) -> list[str]:
         f"{_clock(start)} (UTC{start.isoformat()[-6:]})" if times[_clock(start)] > 1 else _clock(start)
         for start in starts
     ]
-
-
-_DAYS = "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split()
-_MONTHS = "January February March April May June July August September October November December".split()
 
 
 def _clock(local: datetime) -> str:

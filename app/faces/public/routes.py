@@ -4,13 +4,18 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from app.domain.bookings.lifecycle import Action
-from app.faces.public import book, calendars, moves, optouts, tokens
+from app.domain.identity.account_tokens import AccountPurpose
+from app.faces.public import accounts, book, calendars, moves, optouts, tokens
 from app.faces.public.shapes import (
+    AccountShown,
     BookingPageShown,
     LinkedBookingShown,
     MoveIn,
+    MovesQuery,
     OptoutIn,
     OptoutShown,
+    PasswordIn,
+    PasswordSet,
     PublicBookingIn,
     PublicBookingShown,
 )
@@ -58,6 +63,31 @@ def _pages(path: str, what: str, word: str, problems: tuple[str, ...]) -> tuple[
                 problems=(*unknown, *_BOOKED),
                 replays=True,
                 name=f"book_{word}",
+            ),
+        ),
+    )
+
+
+def _account(path: str, purpose: AccountPurpose, whose: str, word: str) -> tuple[PublicRoute, ...]:
+    """The page of a link to somebody's own account, and its button."""
+    return (
+        PublicRoute(
+            "GET",
+            path,
+            accounts.asked_to(purpose),
+            Operation(f"Show {whose}", answer=AccountShown, problems=_LINK, page=True, name=f"get_{word}"),
+        ),
+        PublicRoute(
+            "POST",
+            path,
+            accounts.decided(purpose),
+            Operation(
+                f"Set the password of {whose}",
+                body=PasswordIn,
+                answer=PasswordSet,
+                problems=_LINK,
+                page=True,
+                name=f"set_password_by_{word}",
             ),
         ),
     )
@@ -123,6 +153,7 @@ ROUTES = (
         moves.show,
         Operation(
             "Show the booking of a reschedule link",
+            query=MovesQuery,
             answer=LinkedBookingShown,
             problems=_LINK,
             page=True,
@@ -169,6 +200,8 @@ ROUTES = (
             name="stop_reminders",
         ),
     ),
+    *_account("/invite/{token}", AccountPurpose.INVITATION, "the account of an invitation", "invitation"),
+    *_account("/password/{token}", AccountPurpose.PASSWORD_RESET, "the account of a password link", "password_link"),
     PublicRoute(
         "GET",
         "/feeds/{token}.ics",

@@ -1,9 +1,9 @@
 """What `/v1/book` and the links in mails take and give: flat objects, the words of seed 003."""
 
-from typing import Literal, NotRequired, Self
+from typing import Annotated, Literal, NotRequired, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, model_validator
 from typing_extensions import TypedDict
 
 from app.core.ids import Kind, encode
@@ -16,11 +16,13 @@ from app.domain.event_types.pages import Page
 from app.domain.event_types.routing import QuestionType
 from app.domain.links.models import EventLink
 from app.web.fields import (
+    Day,
     Email,
     Instant,
     JsonObject,
     Name,
     Phone,
+    QueryModel,
     Text,
     UserId,
     WireModel,
@@ -87,6 +89,14 @@ class MoveIn(WhenIn):
     reason: Text | None = None
 
 
+class MovesQuery(QueryModel):
+    """from: the day that the page's two weeks begin with. What mail programs add to links does not matter."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    from_day: Day | None = Field(default=None, alias="from")
+
+
 class OptoutIn(WireModel):
     """reminders: true to get them again."""
 
@@ -100,6 +110,29 @@ class OptoutShown(TypedDict):
     address: str
     organization: str
     reminders: bool
+
+
+# as it was typed: spaces at its ends are a part of it
+Password = Annotated[str, StringConstraints(strip_whitespace=False, min_length=10, max_length=200)]
+
+
+class PasswordIn(WireModel):
+    """A new password, of 10 to 200 characters."""
+
+    password: Password
+
+
+class AccountShown(TypedDict):
+    """Whose password a link sets."""
+
+    success: Literal[True]
+    email: Mail
+    organization: str
+
+
+class PasswordSet(TypedDict):
+    success: Literal[True]
+    email: Mail
 
 
 class PublicQuestion(TypedDict):

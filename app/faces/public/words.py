@@ -12,6 +12,7 @@ from app.core.errors import InvalidTransition, LinkExpired, NotFound, SlotwireEr
 from app.domain.bookings.doors import Door
 from app.domain.bookings.lifecycle import Action, Status
 from app.domain.bookings.models import Booking
+from app.domain.notifications.language import DEFAULT, spell
 from app.faces.public import html
 from app.web.problems import status_of
 
@@ -84,7 +85,7 @@ def problem_page(error: SlotwireError, back_to: str | None = None) -> web.Respon
 
 def lines_of(door: Door, booking: Booking, zone: str) -> list[tuple[str, str]]:
     lines = [("What", door.title)] if door.title else []
-    lines.append(("When", html.spell(booking.starts_at, booking.ends_at, zone)))
+    lines.append(("When", spell(DEFAULT, booking.starts_at, booking.ends_at, zone)))
     if booking.attendee is not None:
         lines.append(("Who", f"{booking.attendee.name} ({booking.attendee.email})"))
     if booking.hosts:

@@ -87,7 +87,7 @@ async def read(call: Call) -> web.Response:
 
 async def invite(call: Call) -> web.Response:
     call.query(InviteQuery)
-    return await answer_invite(call, call.principal.org_id, call.path_id(Kind.BOOKING))
+    return await answer_invite(call, call.principal.org_id, call.path_id(Kind.BOOKING), by_link=False)
 
 
 async def update(call: Call) -> web.Response:

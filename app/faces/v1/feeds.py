@@ -1,4 +1,8 @@
-"""`/v1/users/{id}/feed`: the address under which calendar programs find a person's bookings."""
+"""`/v1/users/{id}/feed`: the address under which calendar programs find a person's bookings.
+
+The one rule: an address outlives the key that it was read with, so reading another person's takes what changing people
+takes.
+"""
 
 from uuid import UUID
 
@@ -9,6 +13,7 @@ from app.domain.feeds.service import feed_address, rotate_feed
 from app.web.call import Call, json_response
 
 _ME = "me"
+_OF_OTHERS = "users:write"
 
 
 def _whose(call: Call) -> UUID:
@@ -21,8 +26,10 @@ def _answer(call: Call, token: str) -> web.Response:
 
 
 async def read(call: Call) -> web.Response:
-    principal = call.principal
-    return _answer(call, await feed_address(call.conn, principal.org_id, _whose(call), principal.secret))
+    principal, user_id = call.principal, _whose(call)
+    if user_id != principal.user_id:
+        principal.require(_OF_OTHERS)
+    return _answer(call, await feed_address(call.conn, principal.org_id, user_id, principal.secret))
 
 
 async def rotate(call: Call) -> web.Response:

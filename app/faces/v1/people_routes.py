@@ -57,7 +57,9 @@ ROUTES = (
         "/v1/users/{id}/feed",
         feeds.read,
         "bookings:read",
-        Operation("Get the address of a person's calendar; `me` is the key's own", answer=_FEED),
+        Operation(
+            "Get the address of a person's calendar; anybody's but the key's own needs `users:write` too", answer=_FEED
+        ),
     ),
     Route(
         "POST",

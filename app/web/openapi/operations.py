@@ -32,7 +32,7 @@ _ABOUT = {
     "username": "Of a person, or the slug of a team.",
     "event_slug": "The event type's slug on that page.",
     "link_code": "The code at the end of the link.",
-    "token": "As the booking was answered with; it is its own credential.",
+    "token": "At the end of the link; it is its own credential.",
 }
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "update", "DELETE": "delete"}
 

@@ -92,12 +92,13 @@ def refs(value: Any) -> list[str]:
 def query_parameters(schema: Schema, model: type[BaseModel]) -> list[Schema]:
     """A query model as parameters. A query has no null: what is not given is left out."""
     required = schema.get("required", [])
+    fields = {field.alias or name: field for name, field in model.model_fields.items()}
     return [
         {
             "name": name,
             "in": "query",
             "required": name in required,
-            **({"description": about} if (about := model.model_fields[name].description) else {}),
+            **({"description": about} if (about := fields[name].description) else {}),
             **_carried(without_null(each)),
         }
         for name, each in schema["properties"].items()
