@@ -13,12 +13,16 @@ from aiohttp import web
 from app.core import db
 from app.core.settings import Settings
 from tests.processes import running
-from tests.support import Api, Receiver, Tenant, environment_for, eventually
-from tests.workers.test_deliveries import WORKER, settings, subscribe
-
-__all__ = ["settings"]
+from tests.support import Api, Receiver, Servers, Tenant, environment_for, eventually, settings_for
+from tests.workers.test_deliveries import WORKER, subscribe
 
 EVENTS = 150
+
+
+@pytest.fixture
+def settings(migrated: Servers) -> Settings:
+    """An attempt may take its time: on a busy machine the receiver is slower than it means to be."""
+    return settings_for(migrated, webhook_timeout_seconds=4.0)
 
 
 @pytest.fixture

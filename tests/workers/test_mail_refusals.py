@@ -1,4 +1,4 @@
-"""What mail servers say to mails: who bounced is known, what may be mended is tried again, and none holds up another."""
+"""What mail servers say to mails: a bounce is known, what may be mended is tried again, and none holds up another."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
