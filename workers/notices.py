@@ -148,13 +148,24 @@ class Notices:
         left.reverse()
         try:
             while left and not self._stopped.is_set() and datetime.now(UTC) + _SPARE < left[-1]["leased_until"]:
-                await self._send_one(transport, left[-1])
+                await self._try_one(transport, left[-1])
                 left.pop()
         finally:
             # what was not tried is somebody else's, or ours again later
             async with db.acquire(self._pool) as conn:
                 await outgoing.release(conn, left)
         return count
+
+    async def _try_one(self, transport: Transport, mail: sql.Row) -> None:
+        """Whatever else is wrong with one mail costs it an attempt, and keeps no other from being sent."""
+        try:
+            await self._send_one(transport, mail)
+        except (MailServerAway, *AWAY, Unavailable):
+            raise
+        except Exception as error:  # noqa: BLE001 -- see above
+            _log.exception("mail_unsent", mail_id=str(mail["id"]))
+            fault, now = type(error).__name__, datetime.now(UTC)
+            await self._write(lambda conn: outgoing.later(conn, mail, fault, at_last=outgoing.GIVEN_UP, now=now))
 
     async def _send_one(self, transport: Transport, mail: sql.Row) -> None:
         """Raises MailServerAway, and what the database raises, with the mail as it was."""
@@ -173,7 +184,9 @@ class Notices:
         async def settle() -> bool:
             nonlocal settled
             async with db.acquire(self._pool) as conn:
-                settled = await outgoing.settle(conn, mail, now)
+                taken = await outgoing.settle(conn, mail, now)
+            # only now: until the connection is given back, anything may keep the mail from being sent
+            settled = taken
             return settled
 
         try:

@@ -17,7 +17,11 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
 def _dumps(value: Any, **_: Any) -> bytes:
-    return orjson.dumps(value, default=str)
+    try:
+        return orjson.dumps(value, default=str)
+    except TypeError:
+        # half a character, as a foreign server's answer may hold: a log line must not end a process
+        return orjson.dumps({name: repr(each) for name, each in value.items()})
 
 
 def _summarize_exception(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

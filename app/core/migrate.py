@@ -119,5 +119,6 @@ async def _apply(conn: asyncpg.Connection, migration: Migration) -> str:
             await conn.execute(migration.text)
             await conn.execute(*note)
     except asyncpg.PostgresError as error:
-        raise ConfigurationError(f"migration {migration.name} failed and was rolled back: {error}") from error
+        kept = "can be run again" if migration.text.startswith(_OUTSIDE) else "was rolled back"
+        raise ConfigurationError(f"migration {migration.name} failed and {kept}: {error}") from error
     return migration.name

@@ -50,16 +50,19 @@ select id, subject_no, email, name, username, timezone, locale, role, created_at
 from users where org_id = $1 and id = $2;
 
 -- name: end_account_tokens
-update mail_tokens set used_at = $4 where org_id = $1 and user_id = $2 and purpose = $3 and used_at is null;
+update mail_tokens set used_at = $4
+where org_id = $1 and user_id = $2 and used_at is null and ($3::text is null or purpose = $3);
 
 -- name: insert_account_token
-insert into mail_tokens (org_id, id, user_id, purpose, token_hash, created_at, expires_at)
-values ($1, $2, $3, $4, $5, $6, $7);
+-- With the address that it is mailed to: it opens nothing once the person has another.
+insert into mail_tokens (org_id, id, user_id, purpose, token_hash, data, created_at, expires_at)
+select $1, $2, u.id, $4, $5, jsonb_build_object('email', lower(u.email)), $6, $7
+from users u where u.org_id = $1 and u.id = $3;
 
 -- name: find_account_token
 -- (door) Whose account a link is to, by what it says of itself and the hash of all of it.
 select t.org_id, t.id as token_id, t.user_id, u.email, o.name as org_name,
-       t.used_at is null and t.expires_at > $5::timestamptz as good
+       t.used_at is null and t.expires_at > $5::timestamptz and t.data ->> 'email' = lower(u.email) as good
 from mail_tokens t
 join users u on u.org_id = t.org_id and u.id = t.user_id and u.disabled_at is null
 join organizations o on o.id = t.org_id
@@ -75,6 +78,9 @@ returning id;
 update users set password_hash = $3, session_generation = session_generation + 1, updated_at = $4
 where org_id = $1 and id = $2 and disabled_at is null
 returning id;
+
+-- name: awaits_password
+select password_hash is null from users where org_id = $1 and id = $2 and disabled_at is null;
 
 -- name: get_organization
 select id, name, settings ->> 'sender_name' as sender_name, settings ->> 'reply_to' as reply_to,

@@ -26,6 +26,7 @@ select d.org_id, d.ref_id, d.data, d.attempts, e.type, e.at, e.body, e.booking_i
        array(select x.recipient
              from (select distinct on (m.recipient) m.recipient, m.ical_method from mails m
                    where m.org_id = d.org_id and m.thread = b.ical_uid and m.ical_method is not null
+                     and (m.outcome in ('sent', 'unknown') or m.next_attempt_at is not null)
                    order by m.recipient, m.happened_at desc) x
              where x.ical_method = 'REQUEST') as asked
 from due d
@@ -69,7 +70,7 @@ with chosen as (
       and not exists (
           select from mails e
           where e.org_id = m.org_id and e.thread = m.thread and e.recipient = m.recipient
-            and e.happened_at < m.happened_at and e.next_attempt_at is not null
+            and e.happened_at < m.happened_at and e.next_attempt_at is not null and e.kind <> 'reminder'
       )
     order by m.bulk, m.next_attempt_at
     limit 8
@@ -78,10 +79,10 @@ with chosen as (
     update mails m set leased_until = $2
     from chosen c where m.org_id = c.org_id and m.id = c.id
     returning m.org_id, m.id, m.kind, m.role, m.recipient, m.user_id, m.booking_id, m.event_id, m.thread, m.happened_at,
-              m.ical_method, m.organizer, m.data, m.attempts, m.leased_until, m.created_at, m.bulk, m.next_attempt_at
+              m.ical_method, m.organizer, m.data, m.attempts, m.leased_until, m.created_at, m.bulk, m.next_attempt_at, m.error
 )
 select l.org_id, l.id, l.kind, l.role, l.recipient, l.booking_id, l.happened_at, l.ical_method, l.organizer, l.data,
-       l.attempts, l.leased_until, l.created_at, l.next_attempt_at, e.body, b.status, b.starts_at, b.ends_at, b.attendee_email, b.token_version,
+       l.attempts, l.leased_until, l.created_at, l.next_attempt_at, l.error, e.body, b.status, b.starts_at, b.ends_at, b.attendee_email, b.token_version,
        t.title, coalesce(t.seats, 1) > 1 as seated, t.questions, o.name as org_name, o.settings,
        o.secret_sealed, u.name as user_name, u.timezone as user_zone, u.locale as user_locale,
        (select jsonb_agg(jsonb_build_object('id', h.id, 'name', h.name, 'address', h.email) order by h.id)

@@ -272,6 +272,21 @@ async def test_a_new_person_is_invited(api: Api, settings: Settings, box: Postbo
     assert not [row for row in kept if token in row["row"]], "what is kept opens nothing"
 
 
+async def test_an_invitation_follows_a_corrected_address(
+    api: Api, settings: Settings, box: Postbox, anybody: Anybody
+) -> None:
+    """Whoever got it by mistake cannot take the account."""
+    async with mailing(settings):
+        person = await api.person(name="Bea")
+        (first,) = await box.wait_for(1, person["email"])
+        right = person["email"].replace("@", "-right@")
+        (await api.call("PATCH", f"/v1/users/{person['id']}", {"email": right})).ok()
+        (second,) = await box.wait_for(1, right)
+    (wrong,), (good,) = links(first, "/invite/"), links(second, "/invite/")
+    assert (await anybody.get(wrong, **BROWSER)).status == 410
+    assert (await anybody.get(good, **BROWSER)).status == 200
+
+
 async def test_whoever_looks_after_webhooks_hears_that_one_is_disabled(
     api: Api, settings: Settings, box: Postbox, host: str, tenant: Tenant, conn: db.Connection
 ) -> None:

@@ -77,6 +77,13 @@ async def set_password(conn: Connection, link: AccountLink, password_hash: str, 
         raise _ended()
     if await conn.fetchval(SQL.set_password, link.org_id, link.user_id, password_hash, now) is None:
         raise _unknown()
+    # whatever else was mailed, perhaps to somebody else's eyes, opens this account no more
+    await conn.execute(SQL.end_account_tokens, link.org_id, link.user_id, None, now)
+
+
+async def awaits_password(conn: Connection, org_id: UUID, user_id: UUID) -> bool:
+    """Whether a person was invited and has not come yet."""
+    return bool(await conn.fetchval(SQL.awaits_password, org_id, user_id))
 
 
 def _unknown() -> NotFound:

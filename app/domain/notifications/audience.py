@@ -82,6 +82,7 @@ def _confirmed(news: News) -> Iterator[Owed]:
 def _declined(news: News) -> Iterator[Owed]:
     """Nobody was asked to keep the time; whoever declined knows."""
     yield from _attendee(news, news.booking, Kind.DECLINED, None)
+    yield from _waiting_guests(news, Kind.DECLINED)
     if len(news.booking["hosts"]) > 1:
         yield from _hosts(news, news.booking, Kind.DECLINED, None)
 
@@ -91,6 +92,7 @@ def _cancelled(news: News) -> Iterator[Owed]:
         yield from _everybody(news, Kind.CANCELLED, Method.CANCEL)
     else:
         yield from _attendee(news, news.booking, Kind.CANCELLED, None)
+        yield from _waiting_guests(news, Kind.CANCELLED)
         yield from _hosts(news, news.booking, Kind.CANCELLED, None)
 
 
@@ -163,6 +165,12 @@ def _guests(news: News, booking: Shown, kind: Kind, method: Method | None) -> It
             yield Owed(kind, Role.GUEST, address, _message(news, address, method, elsewhere=_is_invited(news)))
 
 
+def _waiting_guests(news: News, kind: Kind) -> Iterator[Owed]:
+    """Guests hear of a request only when they wait for it, since the time that they knew was given up for it."""
+    if news.booking.get("rescheduled_from_id"):
+        yield from _guests(news, news.booking, kind, None)
+
+
 def _hosts(
     news: News, booking: Shown, kind: Kind, method: Method | None, *, only: frozenset[UUID] | None = None
 ) -> Iterator[Owed]:
@@ -178,7 +186,7 @@ def _message(news: News, address: str, method: Method | None, *, elsewhere: bool
     one that we are known to have sent."""
     if not elsewhere:
         return method
-    return Method.CANCEL if method is not None and address.lower() in news.asked else None
+    return method if method is Method.CANCEL and address.lower() in news.asked else None
 
 
 def _is_invited(news: News) -> bool:

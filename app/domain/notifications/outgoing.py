@@ -10,6 +10,7 @@ from datetime import datetime
 from app.core import sql
 from app.core.db import Connection, affected
 from app.domain.bookings.attendees import note_bounce
+from app.domain.notifications.letters import Kind
 from app.domain.notifications.retry import next_attempt
 from app.domain.notifications.transport import MailBroken, MailRefused
 
@@ -23,8 +24,9 @@ GIVEN_UP = "given_up"
 SUPERSEDED = "superseded"
 UNWANTED = "unwanted"
 
-# The server had the whole mail and never said whether it took it: so often it is sent again.
-_TIMES_UNANSWERED = 3
+# The server had the whole mail and never said whether it took it: it is sent once more, but for a reminder, of which
+# one too few is better than one too many.
+_SILENT = "no answer: "
 
 
 async def claim(conn: Connection, leased_until: datetime, now: datetime) -> list[sql.Row]:
@@ -65,10 +67,12 @@ async def refused(conn: Connection, mail: sql.Row, error: MailRefused, now: date
 
 
 async def broken(conn: Connection, mail: sql.Row, error: MailBroken, now: datetime) -> str | None:
-    """The server fell silent; the outcome, None while it is tried again: a few times where it may have the mail."""
-    if error.handed_over and mail["attempts"] + 1 >= _TIMES_UNANSWERED:
-        await end(conn, mail, UNKNOWN, str(error), now)
-        return UNKNOWN
+    """The server fell silent; the outcome, None while it is tried again."""
+    if error.handed_over:
+        if mail["kind"] == Kind.REMINDER or (mail["error"] or "").startswith(_SILENT):
+            await end(conn, mail, UNKNOWN, str(error), now)
+            return UNKNOWN
+        return await later(conn, mail, f"{_SILENT}{error}", at_last=UNKNOWN, now=now)
     return await later(conn, mail, str(error), at_last=GIVEN_UP, now=now)
 
 

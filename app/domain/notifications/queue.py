@@ -6,7 +6,7 @@ sent: a changed name or title is told as it is by then.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,7 +28,7 @@ from app.domain.notifications.reminders import Planned
 SQL = sql.load("notifications")
 
 # What a newer version wrote, or what none should have.
-_FAULTS = (KeyError, TypeError, ValueError, AttributeError, AssertionError)
+_FAULTS = (LookupError, TypeError, ValueError, AttributeError, AssertionError, OverflowError)
 _MANAGERS = frozenset({"owner", "admin"})
 _log = logger("notices")
 _ENDS = frozenset({events.CANCELLED, events.DECLINED})
@@ -106,14 +106,14 @@ async def take_notices(conn: Connection, sender: str | None, now: datetime) -> i
 async def _concerned(conn: Connection, notices: Sequence[sql.Row]) -> Sequence[sql.Row]:
     if not notices:
         return []
-    named = [each for row in notices if (each := _uuid(row["data"].get("user_id"))) is not None]
+    named = [each for row in notices if (each := _uuid(row["data"])) is not None]
     return await conn.fetch(SQL.list_concerned, [row["org_id"] for row in notices], named)
 
 
-def _uuid(text: Any) -> UUID | None:
+def _uuid(data: Any) -> UUID | None:
     try:
-        return UUID(text)
-    except (TypeError, ValueError, AttributeError):
+        return UUID(data["user_id"])
+    except _FAULTS:
         return None
 
 
@@ -155,7 +155,9 @@ def _mails_of(row: sql.Row, body: dict[str, Any], sender: str | None) -> Iterabl
     news = News(row["type"], data["booking"], previous, {host.user_id: host for host in hosts}, asked)
     for owed in letters_owed(news):
         organizer = (row["organizer"] or sender) if owed.method else None
-        yield Mail(row["org_id"], owed, row["at"], row["booking_id"], row["ref_id"], row["ical_uid"], organizer)
+        # what waits for an answer is told after what it takes the place of
+        at = row["at"] + timedelta(microseconds=owed.kind is Kind.PENDING)
+        yield Mail(row["org_id"], owed, at, row["booking_id"], row["ref_id"], row["ical_uid"], organizer)
 
 
 def _reminders_of(row: sql.Row, body: dict[str, Any]) -> Iterable[Planned]:

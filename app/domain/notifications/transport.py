@@ -27,6 +27,7 @@ from aiosmtplib.errors import (
 
 from app.core.loopback import LOOPBACK
 from app.core.settings import Settings
+from app.domain.notifications.plain import one_line
 
 SMTP_SECONDS = 30.0
 # It may look at the whole mail before it answers, and whoever gives up sooner sends it again (RFC 5321, 4.5.3.2.6).
@@ -178,11 +179,7 @@ class _Smtp:
     async def _offer(self, client: aiosmtplib.SMTP, mail: Packed) -> None:
         """Everything but the line that ends it."""
         try:
-            try:
-                await client.mail(mail.sender)
-            except SMTPResponseException as error:
-                # what is wrong with the sender is wrong with the configuration: no recipient has bounced
-                raise SMTPResponseException(error.code if error.code < 500 else _OUR_SENDER, error.message) from None
+            await self._begin(client, mail.sender)
             await client.rcpt(mail.recipient)
             response = await client.execute_command(b"DATA")
             if response.code != _GO_ON:
@@ -195,7 +192,21 @@ class _Smtp:
         except (SMTPException, OSError) as error:
             raise MailBroken(_line(str(error)), handed_over=False) from None
 
+    async def _begin(self, client: aiosmtplib.SMTP, sender: str) -> None:
+        """Nothing has been said of this mail yet: whoever hangs up now wants none."""
+        try:
+            await client.mail(sender)
+        except SMTPResponseException as error:
+            if error.code == _CLOSING:
+                raise MailServerAway(_line(error.message)) from None
+            # what is wrong with the sender is wrong with the configuration: no recipient has bounced
+            raise SMTPResponseException(error.code if error.code < 500 else _OUR_SENDER, error.message) from None
+        except (SMTPException, OSError) as error:
+            raise MailServerAway(f"it hung up: {_line(str(error))}") from None
+
     async def _end(self, client: aiosmtplib.SMTP) -> None:
+        if not client.is_connected:
+            raise MailBroken("it hung up before the end of the mail", handed_over=False)
         try:
             response = await client.execute_command(b".", timeout=_LAST_ANSWER_SECONDS)
         except (SMTPException, OSError) as error:
@@ -229,13 +240,14 @@ class _Folder:
         half = self._folder / f".{name}"
         try:
             await asyncio.to_thread(self._write, half, mail.content)
-            if not await settle():
-                raise NotOurs
-            await asyncio.to_thread(half.replace, self._folder / name)
         except OSError as error:
             raise MailServerAway(f"{self._folder} cannot be written: {error.strerror}") from None
-        finally:
-            await asyncio.to_thread(half.unlink, missing_ok=True)
+        if not await settle():
+            raise NotOurs
+        try:
+            await asyncio.to_thread(half.replace, self._folder / name)
+        except OSError as error:
+            raise MailBroken(f"{self._folder} cannot be written: {error.strerror}", handed_over=False) from None
 
     async def close(self) -> None:
         """There is nothing to close."""
@@ -248,4 +260,5 @@ class _Folder:
 
 
 def _line(words: str) -> str:
-    return " ".join(words.split())[:300]
+    """A server may answer in any encoding, with anything in it."""
+    return one_line(words, 300)

@@ -8,6 +8,7 @@ from app.core.db import Connection
 from app.core.ids import Kind
 from app.domain.availability.schedules import create_default_schedule
 from app.domain.identity import people
+from app.domain.identity.account_tokens import awaits_password
 from app.domain.identity.models import User
 from app.domain.identity.organizations import get_user
 from app.domain.identity.people import PersonFields
@@ -59,8 +60,16 @@ async def list_all(call: Call) -> web.Response:
 async def update(call: Call) -> web.Response:
     given, user_id = call.body(PersonPatch), call.path_id(Kind.USER)
     changes = {name: getattr(given, name) for name in given.model_fields_set}
-    user = await call.write(lambda conn: people.update_person(conn, call.principal.org_id, user_id, changes, call.now))
-    return json_response(_envelope(user))
+    org_id = call.principal.org_id
+
+    async def change(conn: Connection) -> User:
+        user = await people.update_person(conn, org_id, user_id, changes, call.now)
+        if "email" in changes and await awaits_password(conn, org_id, user_id):
+            # the invitation went to another address, or is asked for once more
+            await accounts.invite(conn, call.principal, user, call.now)
+        return user
+
+    return json_response(_envelope(await call.write(change)))
 
 
 async def delete(call: Call) -> web.Response:
