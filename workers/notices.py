@@ -6,8 +6,8 @@ their lease runs out.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -61,6 +61,9 @@ class Notices:
         self._attention = asyncio.Event()
         self._mail = asyncio.Event()
         self._stopped = asyncio.Event()
+        # Held by whoever computes, and between a mail's settling and its last line: a worker that is killed there loses
+        # the mail, so nothing else may take its time.
+        self._quiet = asyncio.Lock()
 
     def wake(self) -> None:
         """Something may be owed."""
@@ -101,7 +104,7 @@ class Notices:
         """Take a batch of what is owed; how much it was."""
         now = datetime.now(UTC)
         try:
-            async with db.acquire(self._pool) as conn:
+            async with db.acquire(self._pool) as conn, self._quiet:
                 taken = await db.run(conn, lambda conn: take(conn, self._sender, now))
                 if taken:
                     self._mail.set()
@@ -181,13 +184,13 @@ class Notices:
     async def _hand_over(self, transport: Transport, mail: sql.Row, packed: Packed, now: datetime) -> None:
         settled = False
 
-        async def settle() -> bool:
+        @asynccontextmanager
+        async def settle() -> AsyncIterator[bool]:
             nonlocal settled
-            async with db.acquire(self._pool) as conn:
+            async with db.acquire(self._pool) as conn, self._quiet:
                 taken = await outgoing.settle(conn, mail, now)
-            # only now: until the connection is given back, anything may keep the mail from being sent
-            settled = taken
-            return settled
+                yield taken
+                settled = taken
 
         try:
             await transport.send(packed, settle)
@@ -213,8 +216,9 @@ class Notices:
     async def _packed(self, mail: sql.Row, now: datetime) -> Packed | None:
         """None: a fault of ours keeps this mail from being made. It must keep no other from being sent."""
         try:
-            letter = letter_of(mail, self._desk, now)
-            return Packed(letter.id, letter.sender.address, letter.to.address, to_bytes(compose(letter)), now)
+            async with self._quiet:
+                letter = letter_of(mail, self._desk, now)
+                return Packed(letter.id, letter.sender.address, letter.to.address, to_bytes(compose(letter)), now)
         except Exception as error:  # noqa: BLE001 -- see above
             _log.exception("mail_unmade", mail_id=str(mail["id"]), kind=mail["kind"])
             fault = type(error).__name__

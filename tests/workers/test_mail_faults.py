@@ -3,6 +3,8 @@
 import asyncio
 import signal
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -177,12 +179,14 @@ async def test_a_mail_is_sent_only_by_whoever_holds_its_lease(settings: Settings
     assert make is not None
     way = make()
 
-    async def lost() -> bool:
-        return False
+    @asynccontextmanager
+    async def lost() -> AsyncIterator[bool]:
+        yield False
 
-    async def kept() -> bool:
+    @asynccontextmanager
+    async def kept() -> AsyncIterator[bool]:
         assert box.arrived == [], "written down before the server takes it over"
-        return True
+        yield True
 
     with pytest.raises(NotOurs):
         await way.send(packed, lost)

@@ -8,8 +8,8 @@ it twice. One that is killed in the instant between the two loses the mail: the 
 import asyncio
 import os
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -44,8 +44,9 @@ _OURS = frozenset({500, 501, 502, 503, 504, 530, 534, 535, 538, 555})
 _NOT_OF_THE_RECIPIENT = re.compile(r"5\.(1\.[78]|[03567]\.\d+)\b")
 _LEADING_DOT = re.compile(rb"^\.", re.MULTILINE)
 
-Settle = Callable[[], Awaitable[bool]]
-"""Writes down that the mail is sent; False: somebody else has it, so it must not be."""
+Settle = Callable[[], AbstractAsyncContextManager[bool]]
+"""Writes down that the mail is sent, when it is entered; False: somebody else has it, so it must not be. Within it the
+line that ends the mail is written, and nothing else is done: a worker that is killed between the two loses the mail."""
 
 
 class MailServerAway(Exception):
@@ -150,9 +151,13 @@ class _Smtp:
         client = await self._ready()
         try:
             await self._offer(client, mail)
-            if not await settle():
-                raise NotOurs
-            await self._end(client)
+            async with settle() as ours:
+                if not ours:
+                    raise NotOurs
+                answer = asyncio.ensure_future(self._end(client))
+                # let it write
+                await asyncio.sleep(0)
+            await answer
         except SMTPResponseException as error:
             await self._start_over(client, error)
             raise MailRefused(error.code, _line(error.message)) from None
@@ -242,10 +247,11 @@ class _Folder:
             await asyncio.to_thread(self._write, half, mail.content)
         except OSError as error:
             raise MailServerAway(f"{self._folder} cannot be written: {error.strerror}") from None
-        if not await settle():
-            raise NotOurs
         try:
-            await asyncio.to_thread(half.replace, self._folder / name)
+            async with settle() as ours:
+                if not ours:
+                    raise NotOurs
+                half.replace(self._folder / name)
         except OSError as error:
             raise MailBroken(f"{self._folder} cannot be written: {error.strerror}", handed_over=False) from None
 
