@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 import aiosmtplib
+from aiosmtplib import SMTPResponse
 from aiosmtplib.errors import (
     SMTPAuthenticationError,
     SMTPException,
@@ -37,6 +38,7 @@ _MOST_BY_CONNECTION = 200
 _GO_ON = 354
 _CLOSING = 421
 _OUR_SENDER = 530
+_HUNG_UP = "it hung up before the end of the mail"
 # The server did not understand us, or wants to know who we are: nothing that is wrong with the recipient.
 _OURS = frozenset({500, 501, 502, 503, 504, 530, 534, 535, 538, 555})
 # Nor is what the enhanced code (RFC 3463) says of the sender, the mail system, the protocol, the content or a policy:
@@ -151,13 +153,7 @@ class _Smtp:
         client = await self._ready()
         try:
             await self._offer(client, mail)
-            async with settle() as ours:
-                if not ours:
-                    raise NotOurs
-                answer = asyncio.ensure_future(self._end(client))
-                # let it write
-                await asyncio.sleep(0)
-            await answer
+            await self._end(client, settle)
         except SMTPResponseException as error:
             await self._start_over(client, error)
             raise MailRefused(error.code, _line(error.message)) from None
@@ -209,15 +205,32 @@ class _Smtp:
         except (SMTPException, OSError) as error:
             raise MailServerAway(f"it hung up: {_line(str(error))}") from None
 
-    async def _end(self, client: aiosmtplib.SMTP) -> None:
-        if not client.is_connected:
-            raise MailBroken("it hung up before the end of the mail", handed_over=False)
+    async def _end(self, client: aiosmtplib.SMTP, settle: Settle) -> None:
+        """Settle it, and write the line that ends it in the same breath: the answer is listened for before."""
+        if client.protocol is None:
+            raise MailBroken(_HUNG_UP, handed_over=False)
+        answer = asyncio.ensure_future(client.protocol.read_response(timeout=_LAST_ANSWER_SECONDS))
         try:
-            response = await client.execute_command(b".", timeout=_LAST_ANSWER_SECONDS)
-        except (SMTPException, OSError) as error:
-            raise MailBroken(_line(str(error)), handed_over=True) from None
+            await asyncio.sleep(0)
+            async with settle() as ours:
+                if not ours:
+                    raise NotOurs
+                if answer.done() or client.protocol is None:
+                    raise MailBroken(_HUNG_UP, handed_over=False)
+                client.protocol.write(b".\r\n")
+            response = await self._answered(answer)
+        finally:
+            answer.cancel()
+            with suppress(SMTPException, OSError, asyncio.CancelledError):
+                await answer
         if not 200 <= response.code <= 299:
             raise SMTPResponseException(response.code, response.message)
+
+    async def _answered(self, answer: asyncio.Task[SMTPResponse]) -> SMTPResponse:
+        try:
+            return await answer
+        except (SMTPException, OSError) as error:
+            raise MailBroken(_line(str(error)), handed_over=True) from None
 
     async def _start_over(self, client: aiosmtplib.SMTP, error: SMTPResponseException) -> None:
         if error.code == _CLOSING:
