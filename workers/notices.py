@@ -6,6 +6,7 @@ their lease runs out.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
@@ -41,6 +42,8 @@ Result = TypeVar("Result")
 SWEEP_SECONDS = 1.0
 # under load so many commits share one look
 _GATHER_SECONDS = 0.05
+# so many times longer than it took, the next batch waits
+_EASE = 8
 _SENDERS = 4
 # longer than a whole batch takes with a server that answers; what a slow one leaves over is given back
 _LEASE = timedelta(seconds=60)
@@ -91,9 +94,13 @@ class Notices:
     async def _take_for_ever(self) -> None:
         while not self._stopped.is_set():
             self._attention.clear()
+            began = time.monotonic()
             if not await self._insist(take_notices):
                 await _wait(self._attention, SWEEP_SECONDS)
-                await _wait(self._stopped, _GATHER_SECONDS)
+                began = time.monotonic()
+            # a backlog of ours must not take the worker from the webhooks
+            pause = _EASE * (time.monotonic() - began)
+            await _wait(self._stopped, min(max(_GATHER_SECONDS, pause), SWEEP_SECONDS))
 
     async def _remind_for_ever(self) -> None:
         while not self._stopped.is_set():
