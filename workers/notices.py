@@ -20,7 +20,7 @@ from app.core.errors import Unavailable
 from app.core.logs import logger
 from app.core.settings import Settings
 from app.core.vault import Vault
-from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.lifecycle import AGREED
 from app.domain.notifications import outgoing
 from app.domain.notifications.compose import compose, to_bytes
 from app.domain.notifications.facts import Desk, letter_of
@@ -48,7 +48,6 @@ _SENDERS = 4
 # longer than a whole batch takes with a server that answers; what a slow one leaves over is given back
 _LEASE = timedelta(seconds=60)
 _SPARE = timedelta(seconds=5)
-_TAKES_PLACE = frozenset({Status.SCHEDULED, Status.RESCHEDULED})
 _AWAY_SECONDS = (1.0, 5.0, 15.0, 30.0)
 _log = logger("notices")
 
@@ -257,7 +256,7 @@ def _not_to_be_sent(mail: sql.Row, now: datetime) -> str | None:
 def _is_worth_reminding(mail: sql.Row, now: datetime) -> bool:
     """The booking takes place, has not begun, and is still theirs."""
     theirs = mail["role"] != Role.ATTENDEE or mail["recipient"].lower() == (mail["attendee_email"] or "").lower()
-    return theirs and mail["status"] in _TAKES_PLACE and mail["starts_at"] > now
+    return theirs and mail["status"] in AGREED and mail["starts_at"] > now
 
 
 def _count(outcome: str | None) -> None:

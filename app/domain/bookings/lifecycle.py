@@ -36,6 +36,9 @@ class Action(StrEnum):
 # A booking of these holds its allocation; every other one has given it back.
 ACTIVE = frozenset({Status.DRAFT, Status.PENDING_CONFIRMATION, Status.SCHEDULED, Status.RESCHEDULED})
 
+# Of these it is agreed that it takes place.
+AGREED = frozenset({Status.SCHEDULED, Status.RESCHEDULED})
+
 # And of these the attendee's data can be changed (seed 001, "Update attendee details"), and it can be moved: the new
 # booking is born RESCHEDULED (PENDING_CONFIRMATION where an attendee moves what needs confirming), the old one ends
 # CANCELLED.

@@ -19,7 +19,7 @@ from app.core.ids import decode, new_id
 from app.core.logs import logger
 from app.core.times import parse_instant
 from app.domain.bookings import events
-from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.lifecycle import AGREED
 from app.domain.notifications import reminders
 from app.domain.notifications.audience import Host, News, Owed, letters_owed
 from app.domain.notifications.letters import Kind, Role
@@ -32,7 +32,6 @@ _FAULTS = (LookupError, TypeError, ValueError, AttributeError, AssertionError, O
 _MANAGERS = frozenset({"owner", "admin"})
 _log = logger("notices")
 _ENDS = frozenset({events.CANCELLED, events.DECLINED})
-_TAKES_PLACE = frozenset({Status.SCHEDULED.value, Status.RESCHEDULED.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ def _mails_of(row: sql.Row, body: dict[str, Any], sender: str | None) -> Iterabl
 
 def _reminders_of(row: sql.Row, body: dict[str, Any]) -> Iterable[Planned]:
     booking = body["data"]["booking"]
-    if row["type"] in _ENDS or booking["status"] not in _TAKES_PLACE:
+    if row["type"] in _ENDS or booking["status"] not in AGREED:
         return
     starts_at = parse_instant(booking["start_time"])
     for minutes in row["reminders_minutes_before"] or ():

@@ -15,14 +15,13 @@ from app.core.db import Connection
 from app.core.ids import new_id
 from app.core.logs import logger
 from app.domain.bookings.events import REMINDER, Event, reminder_event
-from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.lifecycle import AGREED
 from app.domain.bookings.models import Booking, represent
 from app.domain.bookings.queries import get_bookings
 from app.domain.notifications.audience import Owed, reminders_owed
 
 SQL = sql.load("reminders")
 
-_TAKES_PLACE = frozenset({Status.SCHEDULED, Status.RESCHEDULED})
 # A row that our own code stumbles over, as one written by a newer version might be.
 _FAULTS = (KeyError, TypeError, ValueError, AttributeError)
 _log = logger("reminders")
@@ -102,7 +101,7 @@ async def fire_due(conn: Connection, now: datetime) -> tuple[int, list[Fired]]:
 def _fired(dues: Iterable[Due], bookings: Mapping[UUID, Booking], now: datetime) -> Iterator[Fired]:
     for due in dues:
         booking = bookings.get(due.booking_id)
-        if booking is None or not due.wanted or booking.status not in _TAKES_PLACE or now >= booking.starts_at:
+        if booking is None or not due.wanted or booking.status not in AGREED or now >= booking.starts_at:
             continue
         try:
             yield _fire(due, replace(booking, event_sequence=booking.event_sequence + 1), now)
