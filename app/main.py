@@ -19,8 +19,8 @@ from app.faces.docs import pages
 from app.faces.docs.document import document
 from app.faces.public.routes import ROUTES as PUBLIC_ROUTES
 from app.faces.public.routes import with_tokens
+from app.faces.rest.shapes.events import EventShown
 from app.faces.v1.routes import ROUTES as V1_ROUTES
-from app.faces.v1.shapes.events import EventShown
 from app.web.body import MAXIMUM_BODY_BYTES
 from app.web.call import KEYS, POOL, SETTINGS, VAULT, WAKER
 from app.web.limits import Limiter

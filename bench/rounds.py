@@ -16,8 +16,8 @@ from app.core import db
 from app.core.times import iso
 from app.domain.availability.inputs import ROUND_ROBIN
 from app.domain.identity.models import Principal
-from app.faces.v1.shapes.slots import SlotsQuery
-from app.faces.v1.slots import list_slots
+from app.faces.rest.shapes.slots import SlotsQuery
+from app.faces.rest.slots import list_slots
 from app.web.call import HEADERS, Call
 from app.web.operation import Operation
 from bench.client import BenchError, ask, request

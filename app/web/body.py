@@ -52,11 +52,20 @@ def parse_json(request: web.Request, raw: bytes) -> Any:
     return value
 
 
-def parse_body(request: web.Request, raw: bytes, model: type[Model]) -> Model:
+def parse_body(request: web.Request, raw: bytes, model: type[Model], nested: str = "") -> Model:
+    """nested: the one member that holds all fields, where the face wants one."""
     value = parse_json(request, raw)
     if not isinstance(value, dict):
         raise InvalidInput("The body must be a JSON object.", code="invalid_request")
-    return validate(model, value)
+    if not nested:
+        return validate(model, value)
+    for name in value:
+        if name != nested:
+            raise InvalidInput.of(name, f"is not a field of this request; all of it stands under '{nested}'", _UNKNOWN)
+    if not isinstance(value.get(nested), dict):
+        fault = FieldError(nested, "missing", "is required, as an object")
+        raise InvalidInput(f"{nested} {fault.message}", code="missing_field", errors=[fault])
+    return validate(model, value[nested], f"{nested}.")
 
 
 def parse_form(raw: bytes, model: type[Model]) -> Model:
@@ -96,12 +105,13 @@ def _lists(model: type[BaseModel]) -> frozenset[str]:
     return frozenset(name for name, field in model.model_fields.items() if "list" in str(field.annotation))
 
 
-def validate(model: type[Model], value: Mapping[str, Any]) -> Model:
+def validate(model: type[Model], value: Mapping[str, Any], within: str = "") -> Model:
+    """within: what stands before the names of the fields in what is said about them."""
     try:
         return model.model_validate(value)
     except ValidationError as error:
         each = error.errors(include_url=False, include_input=False)
-        found = [fault for one in each for fault in _field_errors(one)]
+        found = [fault for one in each for fault in _field_errors(one, within)]
     missing = all(each.code == "missing" for each in found)
     first = found[0]
     rest = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -112,7 +122,8 @@ def validate(model: type[Model], value: Mapping[str, Any]) -> Model:
     )
 
 
-_CODES = {"extra_forbidden": "unknown_field", "value_error": "invalid_value", "string_too_short": "too_short"}
+_UNKNOWN = "unknown_field"
+_CODES = {"extra_forbidden": _UNKNOWN, "value_error": "invalid_value", "string_too_short": "too_short"}
 _MESSAGES = {
     "missing": "is required",
     "extra_forbidden": "is not a field of this request",
@@ -126,13 +137,14 @@ _MESSAGES = {
 }
 
 
-def _field_errors(error: ErrorDetails) -> list[FieldError]:
+def _field_errors(error: ErrorDetails, within: str) -> list[FieldError]:
     """One for each field that it is about: a rule about several fields says itself which ones it means."""
     kind, context = error["type"], error.get("ctx", {})
     named = context.get("fields") or [context[name] for name in ("field",) if name in context] or [None]
     message = _MESSAGES.get(kind) or str(error["msg"]).removeprefix("Value error, ")
     places = [(*error["loc"], *([name] if name else [])) for name in named]
-    return [FieldError(".".join(map(str, place)), _CODES.get(kind, kind), message) for place in places]
+    names = [within + ".".join(map(str, place)) if place else within[:-1] for place in places]
+    return [FieldError(name, _CODES.get(kind, kind), message) for name in names]
 
 
 def _inspect(body: Any) -> None:

@@ -77,7 +77,7 @@ class Visit:
 
     def body(self, model: type[Model]) -> Model:
         self._check(model, self.operation.body)
-        return parse_body(self.request, self.raw, model)
+        return parse_body(self.request, self.raw, model, self.operation.nested)
 
     def form(self, model: type[Model]) -> Model:
         """The same body from a page's button."""
@@ -90,6 +90,14 @@ class Visit:
             return self.body(model)
         self._check(model, self.operation.body if self.operation.optional else None)
         return model()
+
+    def envelope(self, shown: Any) -> dict[str, Any]:
+        """The thing as the route's face wraps it."""
+        wrapped: dict[str, Any] = self.operation.answer.wrap(shown)
+        return wrapped
+
+    def answer(self, shown: Any) -> web.Response:
+        return json_response(self.envelope(shown), self.operation.status)
 
     def query(self, model: type[Model]) -> Model:
         self._check(model, self.operation.query)
@@ -126,7 +134,7 @@ class Visit:
 
 @dataclass(frozen=True, slots=True)
 class Call(Visit):
-    """A request by somebody with a key."""
+    """A request by somebody with a key, or with a session."""
 
     principal: Principal
 

@@ -60,6 +60,12 @@ _ENTRIES = (
         "Use a key that has the scope, or ask for one.",
     ),
     Entry(
+        "forbidden",
+        errors.Forbidden,
+        "The person's role does not allow it, it is somebody else's, or the request came from another site's page.",
+        "Ask an owner or an admin of the organization; call from the service's own pages.",
+    ),
+    Entry(
         "routing_rejected",
         errors.RoutingRejected,
         "A routing rule of the event type refuses these answers; rule is its number, counted from 0.",

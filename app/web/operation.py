@@ -4,7 +4,7 @@ The one rule: the document speaks of what serves. A handler that reads another m
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel
 
@@ -16,6 +16,9 @@ class One:
     noun: str
     shown: Any
 
+    def wrap(self, shown: Any) -> dict[str, Any]:
+        return {"success": True, self.noun: shown}
+
 
 @dataclass(frozen=True, slots=True)
 class Many:
@@ -25,10 +28,38 @@ class Many:
     shown: Any
     numbered: bool = False
 
+    def wrap(self, shown: Any) -> dict[str, Any]:
+        return {"success": True, self.nouns: shown}
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """`{"data": {…}}`: one thing, as `/api` and `/api/v1` say it (seeds 000 and 002)."""
+
+    shown: Any
+
+    def wrap(self, shown: Any) -> dict[str, Any]:
+        return {"data": shown}
+
+
+@dataclass(frozen=True, slots=True)
+class DataPage(Data):
+    """`{"data": […], "pagination": {"page", "limit", "total", "has_more"}}`. more: what a face calls the last one."""
+
+    more: ClassVar[str] = "has_more"
+
+
+@dataclass(frozen=True, slots=True)
+class BotPage(DataPage):
+    """The same with seed 002's `hasMore`."""
+
+    more: ClassVar[str] = "hasMore"
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """answer: `One`, `Many` or the TypedDict of its JSON, or None where there is no body. problems: codes that it
+    """nested: the name under which the body's fields stand, where a face wants one. answer: `One`, `Many`, `Data`,
+    `DataPage` or the TypedDict of its JSON, or None where there is no body. problems: codes that it
     answers besides those which follow from the rest (credentials, scopes, ids in the path, bodies, limits). replays: it
     takes an Idempotency-Key. optional: no body at all is an empty one. page: a browser gets HTML instead. media: what
     the answer is, where it is no JSON. name: the operationId, where the one made from method and path is not what a
@@ -36,6 +67,7 @@ class Operation:
 
     summary: str
     body: type[BaseModel] | None = None
+    nested: str = ""
     query: type[BaseModel] | None = None
     answer: Any = None
     status: int = 200

@@ -17,6 +17,7 @@ from app.core.errors import unknown_cursor
 from app.core.ids import Kind, decode, encode
 from app.web.call import Call, json_response
 from app.web.fields import AskedNumber, QueryModel, refusal
+from app.web.operation import DataPage
 
 
 class Page(QueryModel):
@@ -32,17 +33,46 @@ class HasId(Protocol):
 Row = TypeVar("Row", bound=HasId)
 
 
+class Numbers(QueryModel):
+    """The faces that know no cursors ask for pages by their numbers."""
+
+    page: AskedNumber = Field(default=1, ge=1, le=1_000_000)
+    limit: AskedNumber = Field(default=50, ge=1, le=100)
+
+    @property
+    def skipped(self) -> int:
+        return (self.page - 1) * self.limit
+
+
+# Nouns that come in dozens are counted by reading them; where an organization had more, the total would stop here.
+_MOST_COUNTED = 10_000
+
+
 async def list_page(
     call: Call,
     kind: Kind,
-    nouns: str,
     fetch: Callable[[Connection, UUID, UUID | None, int], Awaitable[Sequence[Row]]],
     show: Callable[[Row], Mapping[str, Any]],
 ) -> web.Response:
-    """The page of an organization's rows that the query asks for. fetch: (conn, org_id, after, limit) to rows."""
+    """The page of an organization's rows that the query asks for, by cursor or by number as the face has it. fetch:
+    (conn, org_id, after, limit) to rows."""
+    org_id = call.principal.org_id
+    if isinstance(call.operation.answer, DataPage):
+        numbers = call.query(Numbers)
+        everything = await fetch(call.conn, org_id, None, _MOST_COUNTED)
+        rows = everything[numbers.skipped : numbers.skipped + numbers.limit]
+        return numbered_response(call, [show(row) for row in rows], numbers, len(everything))
     page = call.query(Page)
-    rows = await fetch(call.conn, call.principal.org_id, cursor_id(kind, page.cursor), page.limit + 1)
-    return page_response(kind, nouns, rows, page.limit, show)
+    rows = await fetch(call.conn, org_id, cursor_id(kind, page.cursor), page.limit + 1)
+    return page_response(call, kind, rows, page.limit, show)
+
+
+def numbered_response(call: Call, shown: Sequence[Any], numbers: Numbers, total: int) -> web.Response:
+    """The page with its number, and how many rows there are on all of them."""
+    answer = call.operation.answer
+    place = {"page": numbers.page, "limit": numbers.limit, "total": total}
+    place[answer.more] = numbers.skipped + len(shown) < total
+    return json_response({**answer.wrap(shown), "pagination": place})
 
 
 class NumberedPage(Page):
@@ -62,11 +92,11 @@ class NumberedPage(Page):
 
 
 def page_response(
-    kind: Kind, nouns: str, rows: Sequence[Row], limit: int, show: Callable[[Row], Mapping[str, Any] | orjson.Fragment]
+    call: Call, kind: Kind, rows: Sequence[Row], limit: int, show: Callable[[Row], Mapping[str, Any] | orjson.Fragment]
 ) -> web.Response:
     """The page that these rows make: up to limit + 1 of them, as `pagination` takes them."""
     shown = [show(row) for row in rows[:limit]]
-    return json_response({"success": True, nouns: shown, "pagination": pagination(kind, rows, limit)})
+    return json_response({**call.envelope(shown), "pagination": pagination(kind, rows, limit)})
 
 
 def cursor_id(kind: Kind, cursor: str | None) -> UUID | None:

@@ -57,6 +57,13 @@ class Route:
     operation: Operation
     proves_key: bool = False
     by_token: ByToken | None = None
+    # another one that will do as well
+    or_scope: str = ""
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """Any of them."""
+        return (self.scope, self.or_scope) if self.or_scope else (self.scope,)
 
     def is_for_token(self, request: web.Request) -> bool:
         return self.by_token is not None and self.by_token.takes(request)
@@ -114,10 +121,9 @@ def _guarded(route: Route) -> Answering:
                 principal = await authenticate(conn, key, request.app[VAULT], now)
                 request.app[KEYS].remember(key, principal, now)
             try:
-                principal.require(route.scope)
-                await request.app[LIMITER].check(
-                    request, Limit("key", principal.key_id.hex, _quota(request, principal))
-                )
+                principal.require(*route.scopes)
+                limit = Limit("key", str(principal.key_id), _quota(request, principal))
+                await request.app[LIMITER].check(request, limit)
                 response = await route.handler(Call(request, conn, raw, now, route.operation, principal))
             except SlotwireError as error:
                 # that a slot is gone was found out by a statement that proves the key

@@ -17,7 +17,7 @@ from openapi_spec_validator import validate
 from app.core import errors
 from app.core.settings import Settings
 from app.domain.identity.scopes import SCOPES
-from app.faces.v1.shapes.locations import LocationIn, LocationPatch
+from app.faces.rest.shapes.locations import LocationIn, LocationPatch
 from app.main import ROUTES, build_app, openapi
 from app.web import problems
 from app.web.call import Visit

@@ -62,6 +62,7 @@ async def authenticate(conn: Connection, key: str, vault: Vault, now: datetime) 
         org_id=row["org_id"],
         org_name=row["org_name"],
         user_id=row["user_id"],
+        role=row["role"],
         key_id=row["id"],
         key_name=row["name"],
         scopes=frozenset(row["scopes"]),

@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from app.core.errors import InsufficientScope
+from app.core.errors import Forbidden, InsufficientScope
 from app.domain.identity.scopes import covers
+
+OWNER, ADMIN, MEMBER = "owner", "admin", "member"
 
 KEY_ENDED = "This API key is not valid (unknown, revoked or expired). Make one with `slotwire bootstrap`."
 
@@ -39,13 +41,15 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Principal(Visitor):
-    """The identity behind a key. own_limit: a number of requests of its own, such as `600/m`, in the place of
-    everybody's."""
+    """A person, by a key or by a session. scopes: what the key may do, or what the person's role may. role: the
+    person's. own_limit: a number of requests of the key's own, such as `600/m`, in the place of everybody's."""
 
     user_id: UUID
-    key_id: UUID
-    key_name: str
+    role: str
     scopes: frozenset[str]
+    key_id: UUID | None = None
+    key_name: str = ""
+    session_id: UUID | None = None
     own_limit: str | None = None
 
     @property
@@ -56,12 +60,20 @@ class Principal(Visitor):
     def known_user_id(self) -> UUID | None:
         return self.user_id
 
-    def require(self, scope: str) -> None:
-        """Raises InsufficientScope naming the scope that is missing."""
-        if not covers(self.scopes, scope):
-            raise InsufficientScope(
-                f"This key lacks the scope {scope}. Use one that has it, or ask an administrator for it."
-            )
+    @property
+    def only_own_user_id(self) -> UUID | None:
+        """Of a member in a session: the person to whose things they are kept. None for keys, and for who manages."""
+        return self.user_id if self.session_id is not None and self.role == MEMBER else None
+
+    def require(self, *scopes: str) -> None:
+        """Any of them will do. Raises InsufficientScope naming what is missing; of a person, Forbidden."""
+        if any(covers(self.scopes, scope) for scope in scopes):
+            return
+        if self.session_id is not None:
+            raise Forbidden(f"Your role ({self.role}) does not allow this; ask an owner or an admin.")
+        raise InsufficientScope(
+            f"This key lacks the scope {' or '.join(scopes)}. Use one that has it, or ask an administrator for it."
+        )
 
 
 @dataclass(frozen=True, slots=True)

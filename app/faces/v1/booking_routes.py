@@ -3,10 +3,10 @@
 from typing import Any
 
 from app.domain.bookings.models import BookingShown
-from app.faces.v1 import booking_lists, bookings, slots
-from app.faces.v1.shapes.booking_lists import BookingsQuery, StatsQuery, StatsShown
-from app.faces.v1.shapes.bookings import BookingIn, BookingPatch, FinishIn, RescheduleIn
-from app.faces.v1.shapes.slots import SlotsQuery, SlotsShown
+from app.faces.rest import booking_lists, bookings, slots
+from app.faces.rest.shapes.booking_lists import BookingsQuery, StatsQuery, StatsShown
+from app.faces.rest.shapes.bookings import BookingIn, BookingPatch, FinishIn, RescheduleIn
+from app.faces.rest.shapes.slots import SlotsQuery, SlotsShown
 from app.web.calendars import MEDIA, InviteQuery
 from app.web.operation import Many, One, Operation
 from app.web.routing import Route

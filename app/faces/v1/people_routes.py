@@ -1,9 +1,9 @@
 """The part of `/v1`'s table that is about the organization, its people and its teams."""
 
-from app.faces.v1 import feeds, organization, teams, users
-from app.faces.v1.shapes.organization import OrganizationPatch, OrganizationShown
-from app.faces.v1.shapes.teams import TeamIn, TeamPatch, TeamShown
-from app.faces.v1.shapes.users import FeedShown, Me, PersonIn, PersonPatch, UserShown
+from app.faces.rest import feeds, organization, teams, users
+from app.faces.rest.shapes.organization import OrganizationPatch, OrganizationShown
+from app.faces.rest.shapes.teams import TeamIn, TeamPatch, TeamShown
+from app.faces.rest.shapes.users import FeedShown, Me, PersonIn, PersonPatch, UserShown
 from app.web.operation import Many, One, Operation
 from app.web.paging import Page
 from app.web.routing import Route

@@ -1,18 +1,16 @@
 """The table of `/v1`: every route with the scope it needs, and what it reads and answers."""
 
-from app.faces.v1 import (
+from app.faces.rest import (
     event_types,
     links,
     locations,
     resources,
     schedules,
 )
-from app.faces.v1.booking_routes import ROUTES as BOOKING_ROUTES
-from app.faces.v1.people_routes import ROUTES as PEOPLE_ROUTES
-from app.faces.v1.shapes.event_types import DuplicateIn, EventTypeIn, EventTypePatch, EventTypeShown
-from app.faces.v1.shapes.links import LinkIn, LinkShown
-from app.faces.v1.shapes.locations import LocationIn, LocationPatch, LocationShown
-from app.faces.v1.shapes.resources import (
+from app.faces.rest.shapes.event_types import DuplicateIn, EventTypeIn, EventTypePatch, EventTypeShown
+from app.faces.rest.shapes.links import LinkIn, LinkShown
+from app.faces.rest.shapes.locations import LocationIn, LocationPatch, LocationShown
+from app.faces.rest.shapes.resources import (
     ResourceIn,
     ResourcePatch,
     ResourceShown,
@@ -20,7 +18,9 @@ from app.faces.v1.shapes.resources import (
     VacanciesQuery,
     VacancyShown,
 )
-from app.faces.v1.shapes.schedules import ScheduleIn, SchedulePatch, ScheduleShown
+from app.faces.rest.shapes.schedules import ScheduleIn, SchedulePatch, ScheduleShown
+from app.faces.v1.booking_routes import ROUTES as BOOKING_ROUTES
+from app.faces.v1.people_routes import ROUTES as PEOPLE_ROUTES
 from app.faces.v1.webhook_routes import ROUTES as WEBHOOK_ROUTES
 from app.web.operation import Many, One, Operation
 from app.web.paging import Page

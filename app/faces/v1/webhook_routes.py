@@ -1,9 +1,9 @@
 """The part of `/v1`'s table that is about webhooks, what they were sent, and the event log."""
 
-from app.faces.v1 import deliveries, events, webhooks
-from app.faces.v1.shapes.deliveries import DeliveriesQuery, DeliveryShown, ReplayIn, ReplayShown, SampleIn
-from app.faces.v1.shapes.events import EventShown, EventsQuery
-from app.faces.v1.shapes.webhooks import NothingIn, WebhookCreated, WebhookIn, WebhookPatch, WebhookShown
+from app.faces.rest import deliveries, events, webhooks
+from app.faces.rest.shapes.deliveries import DeliveriesQuery, DeliveryShown, ReplayIn, ReplayShown, SampleIn
+from app.faces.rest.shapes.events import EventShown, EventsQuery
+from app.faces.rest.shapes.webhooks import NothingIn, WebhookCreated, WebhookIn, WebhookPatch, WebhookShown
 from app.web.operation import Many, One, Operation
 from app.web.paging import Page
 from app.web.routing import Route

@@ -9,7 +9,7 @@ from app.core.shown import KeyRef, Link, Mail, OrganizationRef, Time, UserRef, Z
 from app.core.times import iso
 from app.domain.identity.models import Principal, User
 from app.domain.identity.scopes import SCOPES
-from app.faces.v1.shapes.kinds import Locale, LocaleShown
+from app.faces.rest.shapes.kinds import Locale, LocaleShown
 from app.web.fields import Email, Handle, Name, WireModel, ZoneName
 
 Role = Literal["owner", "admin", "member"]
@@ -87,6 +87,7 @@ def user_out(user: User) -> UserShown:
 
 
 def me_out(principal: Principal, user: User) -> Me:
+    assert principal.key_id is not None  # noqa: S101 -- this is asked with keys only
     return {
         "success": True,
         "user": user_out(user),

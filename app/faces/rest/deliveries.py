@@ -6,8 +6,8 @@ from app.core.ids import Kind
 from app.domain.webhooks.journal import list_deliveries, redeliver, replay, send_sample
 from app.domain.webhooks.samples import sample_of
 from app.domain.webhooks.subscriptions import get_webhook
-from app.faces.v1.shapes.deliveries import DeliveriesQuery, ReplayIn, SampleIn, delivery_out
-from app.faces.v1.shapes.webhooks import NothingIn
+from app.faces.rest.shapes.deliveries import DeliveriesQuery, ReplayIn, SampleIn, delivery_out
+from app.faces.rest.shapes.webhooks import NothingIn
 from app.web.call import Call, json_response
 from app.web.paging import cursor_id, page_response
 
@@ -17,7 +17,7 @@ async def list_all(call: Call) -> web.Response:
     query, org_id, webhook_id = call.query(DeliveriesQuery), call.principal.org_id, call.path_id(Kind.WEBHOOK)
     after = cursor_id(Kind.DELIVERY, query.cursor)
     rows = await list_deliveries(call.conn, org_id, webhook_id, query.status, after, query.limit + 1)
-    return page_response(Kind.DELIVERY, "deliveries", rows, query.limit, delivery_out)
+    return page_response(call, Kind.DELIVERY, rows, query.limit, delivery_out)
 
 
 async def send_one_now(call: Call) -> web.Response:
@@ -26,14 +26,14 @@ async def send_one_now(call: Call) -> web.Response:
     webhook = await get_webhook(call.conn, org_id, webhook_id)
     event = sample_of(given.event or webhook.events[0], org_id, call.now)
     delivery = await call.write(lambda conn: send_sample(conn, org_id, webhook_id, event, call.now))
-    return json_response({"success": True, "delivery": delivery_out(delivery)})
+    return call.answer(delivery_out(delivery))
 
 
 async def send_again(call: Call) -> web.Response:
     delivery_id, org_id = call.path_id(Kind.DELIVERY), call.principal.org_id
     call.optional_body(NothingIn)
     delivery = await call.write(lambda conn: redeliver(conn, org_id, delivery_id, call.now))
-    return json_response({"success": True, "delivery": delivery_out(delivery)}, 202)
+    return call.answer(delivery_out(delivery))
 
 
 async def send_range_again(call: Call) -> web.Response:

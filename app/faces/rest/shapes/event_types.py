@@ -11,7 +11,7 @@ from app.core.shown import EventTypeRef, Link, LocationRef, ScheduleRef, TeamRef
 from app.core.times import iso
 from app.domain.event_types.models import EventType
 from app.domain.event_types.routing import Operator, QuestionType
-from app.faces.v1.shapes.kinds import BufferMinutes, Code, Slug
+from app.faces.rest.shapes.kinds import BufferMinutes, Code, Slug
 from app.web.fields import (
     LocationId,
     Name,

@@ -8,8 +8,8 @@ from aiohttp import web
 from app.core import db
 from app.core.ids import Kind
 from app.domain.webhooks.log import LoggedEvent, Narrowing, get_event, has_unsettled, list_events
-from app.faces.v1.shapes.events import EventsQuery
-from app.web.call import Call, json_response
+from app.faces.rest.shapes.events import EventsQuery
+from app.web.call import Call
 from app.web.paging import cursor_id, page_response
 
 # An event that was committed a moment ago is worth the wait: whoever has just booked wants to see it.
@@ -29,9 +29,9 @@ async def list_all(call: Call) -> web.Response:
         if settled or len(rows) > query.limit:
             break
         await asyncio.sleep(_PAUSE_SECONDS)
-    return page_response(Kind.EVENT, "events", rows, query.limit, lambda row: orjson.Fragment(row.body))
+    return page_response(call, Kind.EVENT, rows, query.limit, lambda row: orjson.Fragment(row.body))
 
 
 async def read(call: Call) -> web.Response:
     event = await get_event(call.conn, call.principal.org_id, call.path_id(Kind.EVENT))
-    return json_response({"success": True, "event": orjson.Fragment(event.body)})
+    return call.answer(orjson.Fragment(event.body))

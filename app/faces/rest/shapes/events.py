@@ -7,7 +7,7 @@ from typing_extensions import TypedDict
 from app.core.shown import EventRef, Time, one_of
 from app.domain.bookings.models import BookingShown
 from app.domain.webhooks.subscriptions import EVENTS
-from app.faces.v1.shapes.webhooks import GivenEvent
+from app.faces.rest.shapes.webhooks import GivenEvent
 from app.web.fields import BookingId, Instant
 from app.web.paging import Page
 

@@ -7,15 +7,11 @@ from aiohttp import web
 from app.core.db import Connection
 from app.core.ids import Kind
 from app.domain.identity import teams
-from app.domain.identity.teams import Team, TeamFields
-from app.faces.v1.shapes.teams import TeamIn, TeamPatch, team_out
+from app.domain.identity.teams import TeamFields
+from app.faces.rest.shapes.teams import TeamIn, TeamPatch, team_out
 from app.web import idempotency
-from app.web.call import Call, json_response
+from app.web.call import Call
 from app.web.paging import list_page
-
-
-def _envelope(team: Team) -> dict[str, Any]:
-    return {"success": True, "team": team_out(team)}
 
 
 async def create(call: Call) -> web.Response:
@@ -23,25 +19,25 @@ async def create(call: Call) -> web.Response:
     fields = TeamFields(slug=given.slug, name=given.name, user_ids=given.user_ids)
 
     async def make(conn: Connection) -> dict[str, Any]:
-        return _envelope(await teams.create_team(conn, call.principal.org_id, fields, call.now))
+        return call.envelope(team_out(await teams.create_team(conn, call.principal.org_id, fields, call.now)))
 
     return await idempotency.create(call, make)
 
 
 async def read(call: Call) -> web.Response:
     team = await teams.get_team(call.conn, call.principal.org_id, call.path_id(Kind.TEAM))
-    return json_response(_envelope(team))
+    return call.answer(team_out(team))
 
 
 async def list_all(call: Call) -> web.Response:
-    return await list_page(call, Kind.TEAM, "teams", teams.list_teams, team_out)
+    return await list_page(call, Kind.TEAM, teams.list_teams, team_out)
 
 
 async def update(call: Call) -> web.Response:
     given, team_id = call.body(TeamPatch), call.path_id(Kind.TEAM)
     changes = {name: getattr(given, name) for name in given.model_fields_set}
     team = await call.write(lambda conn: teams.update_team(conn, call.principal.org_id, team_id, changes, call.now))
-    return json_response(_envelope(team))
+    return call.answer(team_out(team))
 
 
 async def delete(call: Call) -> web.Response:

@@ -8,9 +8,9 @@ from app.core.db import Connection
 from app.core.ids import Kind
 from app.domain.webhooks import subscriptions
 from app.domain.webhooks.addresses import check_url
-from app.faces.v1.shapes.webhooks import NothingIn, WebhookIn, WebhookPatch, webhook_out
+from app.faces.rest.shapes.webhooks import NothingIn, WebhookIn, WebhookPatch, webhook_out
 from app.web import idempotency
-from app.web.call import Call, json_response
+from app.web.call import Call
 from app.web.paging import list_page
 
 
@@ -35,18 +35,18 @@ async def create(call: Call) -> web.Response:
             vault=call.vault,
             now=call.now,
         )
-        return {"success": True, "webhook": {**webhook_out(webhook), "secret": secret}}
+        return call.envelope({**webhook_out(webhook), "secret": secret})
 
     return await idempotency.create(call, make)
 
 
 async def read(call: Call) -> web.Response:
     webhook = await subscriptions.get_webhook(call.conn, call.principal.org_id, call.path_id(Kind.WEBHOOK))
-    return json_response({"success": True, "webhook": webhook_out(webhook)})
+    return call.answer(webhook_out(webhook))
 
 
 async def list_all(call: Call) -> web.Response:
-    return await list_page(call, Kind.WEBHOOK, "webhooks", subscriptions.list_webhooks, webhook_out)
+    return await list_page(call, Kind.WEBHOOK, subscriptions.list_webhooks, webhook_out)
 
 
 async def update(call: Call) -> web.Response:
@@ -57,7 +57,7 @@ async def update(call: Call) -> web.Response:
     webhook = await call.write(
         lambda conn: subscriptions.update_webhook(conn, call.principal.org_id, webhook_id, changes, call.now)
     )
-    return json_response({"success": True, "webhook": webhook_out(webhook)})
+    return call.answer(webhook_out(webhook))
 
 
 async def rotate_secret(call: Call) -> web.Response:
@@ -67,7 +67,7 @@ async def rotate_secret(call: Call) -> web.Response:
     async def make(conn: Connection) -> dict[str, Any]:
         rotated = await subscriptions.rotate_secret(conn, call.principal.org_id, webhook_id, call.vault, call.now)
         webhook, secret = rotated
-        return {"success": True, "webhook": {**webhook_out(webhook), "secret": secret}}
+        return call.envelope({**webhook_out(webhook), "secret": secret})
 
     return await idempotency.create(call, make, status=200)
 

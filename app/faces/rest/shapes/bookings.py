@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from app.core.ids import Kind, decode
 from app.domain.bookings.holds import LONGEST_SECONDS
-from app.faces.v1.shapes.kinds import Reference
+from app.faces.rest.shapes.kinds import Reference
 from app.web.fields import (
     Email,
     Instant,

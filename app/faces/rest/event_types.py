@@ -14,19 +14,20 @@ from app.core.ids import Kind
 from app.domain.bookings.caps import recount
 from app.domain.event_types import service
 from app.domain.event_types.models import EventType, EventTypeFields, HostRef
-from app.faces.v1.shapes.event_types import (
+from app.faces.rest.shapes.event_types import (
     NEVER_NULL,
     CapsIn,
     DuplicateIn,
     EventTypeIn,
     EventTypePatch,
+    EventTypeShown,
     HostIn,
     QuestionIn,
     ServiceIn,
     event_type_out,
 )
 from app.web import idempotency
-from app.web.call import Call, json_response
+from app.web.call import Call
 from app.web.paging import list_page
 
 _DEFAULT_MINUTES = 30
@@ -35,8 +36,8 @@ _RENAMED = {"durations": "durations_minutes", "team_id": "owner_team_id"}
 _COUNTED = frozenset({"max_per_day", "max_per_week", "max_per_month", "hosts", "schedule_id", "seats"})
 
 
-def _envelope(call: Call, event_type: EventType) -> dict[str, Any]:
-    return {"success": True, "event_type": event_type_out(event_type, call.settings.public_url)}
+def _shown(call: Call, event_type: EventType) -> EventTypeShown:
+    return event_type_out(event_type, call.settings.public_url)
 
 
 def _handle(call: Call) -> UUID | str:
@@ -100,7 +101,9 @@ async def create(call: Call) -> web.Response:
     )
 
     async def make(conn: Connection) -> dict[str, Any]:
-        return _envelope(call, await service.create_event_type(conn, call.principal.org_id, fields, call.now))
+        return call.envelope(
+            _shown(call, await service.create_event_type(conn, call.principal.org_id, fields, call.now))
+        )
 
     return await idempotency.create(call, make)
 
@@ -110,21 +113,19 @@ async def duplicate(call: Call) -> web.Response:
 
     async def make(conn: Connection) -> dict[str, Any]:
         made = await service.duplicate_event_type(conn, call.principal.org_id, _handle(call), changes, call.now)
-        return _envelope(call, made)
+        return call.envelope(_shown(call, made))
 
     return await idempotency.create(call, make)
 
 
 async def read(call: Call) -> web.Response:
     event_type = await service.get_event_type(call.conn, call.principal.org_id, _handle(call))
-    return json_response(_envelope(call, event_type))
+    return call.answer(_shown(call, event_type))
 
 
 async def list_all(call: Call) -> web.Response:
     base = call.settings.public_url
-    return await list_page(
-        call, Kind.EVENT_TYPE, "event_types", service.list_event_types, lambda row: event_type_out(row, base)
-    )
+    return await list_page(call, Kind.EVENT_TYPE, service.list_event_types, lambda row: event_type_out(row, base))
 
 
 async def update(call: Call) -> web.Response:
@@ -139,7 +140,7 @@ async def update(call: Call) -> web.Response:
         return edited
 
     event_type = await call.write(make)
-    return json_response(_envelope(call, event_type))
+    return call.answer(_shown(call, event_type))
 
 
 async def archive(call: Call) -> web.Response:

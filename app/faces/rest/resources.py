@@ -8,8 +8,8 @@ from app.core.db import Connection
 from app.core.ids import Kind
 from app.domain.resources import resources
 from app.domain.resources.availability import list_vacancies
-from app.domain.resources.resources import Resource, ResourceFields
-from app.faces.v1.shapes.resources import (
+from app.domain.resources.resources import ResourceFields
+from app.faces.rest.shapes.resources import (
     ResourceIn,
     ResourcePatch,
     ResourcesQuery,
@@ -18,12 +18,8 @@ from app.faces.v1.shapes.resources import (
     vacancy_out,
 )
 from app.web import idempotency
-from app.web.call import Call, json_response
+from app.web.call import Call
 from app.web.paging import cursor_id, page_response
-
-
-def _envelope(resource: Resource) -> dict[str, Any]:
-    return {"success": True, "resource": resource_out(resource)}
 
 
 async def create(call: Call) -> web.Response:
@@ -31,21 +27,23 @@ async def create(call: Call) -> web.Response:
     fields = ResourceFields(**{name: getattr(given, name) for name in ResourceFields.__dataclass_fields__})
 
     async def make(conn: Connection) -> dict[str, Any]:
-        return _envelope(await resources.create_resource(conn, call.principal.org_id, fields, call.now))
+        return call.envelope(
+            resource_out(await resources.create_resource(conn, call.principal.org_id, fields, call.now))
+        )
 
     return await idempotency.create(call, make)
 
 
 async def read(call: Call) -> web.Response:
     resource = await resources.get_resource(call.conn, call.principal.org_id, call.path_id(Kind.RESOURCE))
-    return json_response(_envelope(resource))
+    return call.answer(resource_out(resource))
 
 
 async def list_all(call: Call) -> web.Response:
     query = call.query(ResourcesQuery)
     after = cursor_id(Kind.RESOURCE, query.cursor)
     found = await resources.list_resources(call.conn, call.principal.org_id, query.wanted, after, query.limit + 1)
-    return page_response(Kind.RESOURCE, "resources", found, query.limit, resource_out)
+    return page_response(call, Kind.RESOURCE, found, query.limit, resource_out)
 
 
 async def availability(call: Call) -> web.Response:
@@ -60,7 +58,7 @@ async def availability(call: Call) -> web.Response:
         query.limit + 1,
         call.now,
     )
-    return page_response(Kind.RESOURCE, "resources", found, query.limit, vacancy_out)
+    return page_response(call, Kind.RESOURCE, found, query.limit, vacancy_out)
 
 
 async def update(call: Call) -> web.Response:
@@ -70,7 +68,7 @@ async def update(call: Call) -> web.Response:
     resource = await call.write(
         lambda conn: resources.update_resource(conn, call.principal.org_id, resource_id, changes, call.now)
     )
-    return json_response(_envelope(resource))
+    return call.answer(resource_out(resource))
 
 
 async def archive(call: Call) -> web.Response:

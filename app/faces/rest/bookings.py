@@ -20,10 +20,10 @@ from app.domain.bookings.tokens import tokens_of
 from app.domain.bookings.transitions import change_status
 from app.domain.identity.models import Principal
 from app.domain.identity.scopes import covers
-from app.faces.v1.shapes.bookings import AttendeeIn, BookingIn, BookingPatch, FinishIn, RescheduleIn
+from app.faces.rest.shapes.bookings import AttendeeIn, BookingIn, BookingPatch, FinishIn, RescheduleIn
 from app.web import idempotency
 from app.web.calendars import InviteQuery, answer_invite
-from app.web.call import Call, json_response
+from app.web.call import Call
 from app.web.shapes import ReasonIn
 
 
@@ -34,12 +34,10 @@ def shown_to(principal: Principal, booking: Booking, shown: BookingShown | None 
     return with_tokens(shown or represent(booking), tokens)
 
 
-def _envelope(call: Call, booking: Booking, shown: BookingShown | None = None) -> dict[str, Any]:
-    return {"success": True, "booking": shown_to(call.principal, booking, shown)}
-
-
-def _actor(call: Call) -> Actor:
-    return Actor("api", call.principal.key_id)
+def actor_of(call: Call) -> Actor:
+    """A program with a key, or somebody of the organization."""
+    principal = call.principal
+    return Actor("host", principal.user_id) if principal.key_id is None else Actor("api", principal.key_id)
 
 
 def _attendee(given: AttendeeIn | None) -> Attendee | None:
@@ -70,8 +68,8 @@ async def create(call: Call) -> web.Response:
 
     async def make(conn: Connection) -> dict[str, Any]:
         with call.timed("book"):
-            created = await create_booking(conn, call.principal, wanted, _actor(call), call.now)
-        return _envelope(call, created.booking, created.shown)
+            created = await create_booking(conn, call.principal, wanted, actor_of(call), call.now)
+        return call.envelope(shown_to(call.principal, created.booking, created.shown))
 
     # a link is locked, and counted under its lock
     response = await idempotency.create(call, make, one_statement=wanted.link_code is None)
@@ -82,7 +80,7 @@ async def create(call: Call) -> web.Response:
 
 async def read(call: Call) -> web.Response:
     booking = await get_booking(call.conn, call.principal.org_id, call.path_id(Kind.BOOKING))
-    return json_response(_envelope(call, booking))
+    return call.answer(shown_to(call.principal, booking))
 
 
 async def invite(call: Call) -> web.Response:
@@ -93,7 +91,7 @@ async def invite(call: Call) -> web.Response:
 async def update(call: Call) -> web.Response:
     booking_id, changes, org_id = call.path_id(Kind.BOOKING), call.body(BookingPatch).changes, call.principal.org_id
     booking = await call.write(lambda conn: change_attendee(conn, org_id, booking_id, changes, call.now))
-    return json_response(_envelope(call, booking))
+    return call.answer(shown_to(call.principal, booking))
 
 
 def _step(action: Action) -> Callable[[Call], Awaitable[web.Response]]:
@@ -104,9 +102,9 @@ def _step(action: Action) -> Callable[[Call], Awaitable[web.Response]]:
         reason = call.optional_body(ReasonIn).reason
         org_id = call.principal.org_id
         booking = await call.write(
-            lambda conn: change_status(conn, org_id, booking_id, action, _actor(call), reason, call.now)
+            lambda conn: change_status(conn, org_id, booking_id, action, actor_of(call), reason, call.now)
         )
-        return json_response(_envelope(call, booking))
+        return call.answer(shown_to(call.principal, booking))
 
     return take
 
@@ -129,10 +127,10 @@ async def finish(call: Call) -> web.Response:
         answers=None if given.answers is None else [answer.model_dump() for answer in given.answers],
         notes=given.notes,
     )
-    about = (call.principal.org_id, booking_id, wanted, _actor(call))
+    about = (call.principal.org_id, booking_id, wanted, actor_of(call))
     with call.timed("book"):
         booking = await call.write(lambda conn: finish_booking(conn, *about, call.now))
-    return json_response(_envelope(call, booking))
+    return call.answer(shown_to(call.principal, booking))
 
 
 async def reschedule(call: Call) -> web.Response:
@@ -141,7 +139,7 @@ async def reschedule(call: Call) -> web.Response:
 
     async def make(conn: Connection) -> dict[str, Any]:
         with call.timed("book"):
-            moved = await reschedule_booking(conn, call.principal, *where, _actor(call), given.reason, call.now)
-        return _envelope(call, moved)
+            moved = await reschedule_booking(conn, call.principal, *where, actor_of(call), given.reason, call.now)
+        return call.envelope(shown_to(call.principal, moved))
 
     return await idempotency.create(call, make, status=200)

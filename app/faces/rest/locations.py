@@ -7,15 +7,11 @@ from aiohttp import web
 from app.core.db import Connection
 from app.core.ids import Kind
 from app.domain.resources import locations
-from app.domain.resources.locations import Location, LocationFields
-from app.faces.v1.shapes.locations import LocationIn, LocationPatch, location_out
+from app.domain.resources.locations import LocationFields
+from app.faces.rest.shapes.locations import LocationIn, LocationPatch, location_out
 from app.web import idempotency
-from app.web.call import Call, json_response
+from app.web.call import Call
 from app.web.paging import list_page
-
-
-def _envelope(location: Location) -> dict[str, Any]:
-    return {"success": True, "location": location_out(location)}
 
 
 async def create(call: Call) -> web.Response:
@@ -23,18 +19,20 @@ async def create(call: Call) -> web.Response:
     fields = LocationFields(given.name, given.timezone, given.address)
 
     async def make(conn: Connection) -> dict[str, Any]:
-        return _envelope(await locations.create_location(conn, call.principal.org_id, fields, call.now))
+        return call.envelope(
+            location_out(await locations.create_location(conn, call.principal.org_id, fields, call.now))
+        )
 
     return await idempotency.create(call, make)
 
 
 async def read(call: Call) -> web.Response:
     location = await locations.get_location(call.conn, call.principal.org_id, call.path_id(Kind.LOCATION))
-    return json_response(_envelope(location))
+    return call.answer(location_out(location))
 
 
 async def list_all(call: Call) -> web.Response:
-    return await list_page(call, Kind.LOCATION, "locations", locations.list_locations, location_out)
+    return await list_page(call, Kind.LOCATION, locations.list_locations, location_out)
 
 
 async def update(call: Call) -> web.Response:
@@ -44,7 +42,7 @@ async def update(call: Call) -> web.Response:
     location = await call.write(
         lambda conn: locations.update_location(conn, call.principal.org_id, location_id, changes, call.now)
     )
-    return json_response(_envelope(location))
+    return call.answer(location_out(location))
 
 
 async def archive(call: Call) -> web.Response:

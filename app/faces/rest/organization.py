@@ -1,25 +1,18 @@
 """`/v1/organization`: the organization behind the key, and how its mails look."""
 
-from typing import Any
-
 from aiohttp import web
 
-from app.domain.identity.models import Organization
 from app.domain.identity.organizations import get_organization, update_organization
-from app.faces.v1.shapes.organization import OrganizationPatch, organization_out
-from app.web.call import Call, json_response
-
-
-def _envelope(organization: Organization) -> dict[str, Any]:
-    return {"success": True, "organization": organization_out(organization)}
+from app.faces.rest.shapes.organization import OrganizationPatch, organization_out
+from app.web.call import Call
 
 
 async def read(call: Call) -> web.Response:
-    return json_response(_envelope(await get_organization(call.conn, call.principal.org_id)))
+    return call.answer(organization_out(await get_organization(call.conn, call.principal.org_id)))
 
 
 async def update(call: Call) -> web.Response:
     given, org_id = call.body(OrganizationPatch), call.principal.org_id
     changes = {name: getattr(given, name) for name in given.model_fields_set}
     changed = await call.write(lambda conn: update_organization(conn, org_id, changes, call.now))
-    return json_response(_envelope(changed))
+    return call.answer(organization_out(changed))

@@ -11,7 +11,7 @@ from app.core.ids import Kind
 from app.domain.event_types.service import get_event_type
 from app.domain.links import service
 from app.domain.links.models import EventLink, NewLink
-from app.faces.v1.shapes.links import LinkIn, link_out
+from app.faces.rest.shapes.links import LinkIn, link_out
 from app.web import idempotency
 from app.web.call import Call
 from app.web.paging import list_page
@@ -28,7 +28,7 @@ async def create(call: Call) -> web.Response:
     async def make(conn: Connection) -> dict[str, Any]:
         org_id = call.principal.org_id
         link = await service.create_link(conn, org_id, _event_type(call), wanted, call.vault, call.now)
-        return {"success": True, "link": link_out(link, call.settings.public_url)}
+        return call.envelope(link_out(link, call.settings.public_url))
 
     return await idempotency.create(call, make)
 
@@ -40,7 +40,7 @@ async def list_all(call: Call) -> web.Response:
         return await service.list_links(conn, org_id, event_type.id, after, limit, call.vault, call.now)
 
     base = call.settings.public_url
-    return await list_page(call, Kind.LINK, "links", fetch, lambda link: link_out(link, base))
+    return await list_page(call, Kind.LINK, fetch, lambda link: link_out(link, base))
 
 
 async def revoke(call: Call) -> web.Response:

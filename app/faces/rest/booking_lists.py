@@ -7,8 +7,8 @@ from aiohttp import web
 from app.core import db
 from app.core.ids import Kind, encode
 from app.domain.bookings.lists import Stats, count_bookings, count_by_kind, list_bookings
-from app.faces.v1.bookings import shown_to
-from app.faces.v1.shapes.booking_lists import BookingsQuery, StatsQuery
+from app.faces.rest.bookings import shown_to
+from app.faces.rest.shapes.booking_lists import BookingsQuery, StatsQuery
 from app.web.call import Call, json_response
 from app.web.paging import cursor_id, pagination
 

@@ -11,7 +11,7 @@ from app.domain.availability.explain import Explainer, load_blockers
 from app.domain.availability.inputs import load_inputs
 from app.domain.availability.service import check_size, open_slots
 from app.domain.bookings.decide import route_on
-from app.faces.v1.shapes.slots import SlotsQuery
+from app.faces.rest.shapes.slots import SlotsQuery
 from app.web.call import Call, raw_response
 from app.web.listing import Listing
 from app.web.slots import answer_slots, ask_as, range_of, zone_of

@@ -10,17 +10,13 @@ from app.core.ids import Kind
 from app.domain.availability import schedules
 from app.domain.availability.schedules import Schedule, ScheduleFields
 from app.domain.bookings.caps import recount_all
-from app.faces.v1.shapes.schedules import ScheduleIn, SchedulePatch, schedule_out
+from app.faces.rest.shapes.schedules import ScheduleIn, SchedulePatch, schedule_out
 from app.web import idempotency
-from app.web.call import Call, json_response
+from app.web.call import Call
 from app.web.paging import list_page
 
 # caps count local dates: another zone, or another default, moves bookings to other days
 _COUNTED = frozenset({"timezone", "is_default"})
-
-
-def _envelope(schedule: Schedule) -> dict[str, Any]:
-    return {"success": True, "schedule": schedule_out(schedule)}
 
 
 def _stored(given: ScheduleIn) -> dict[str, Any]:
@@ -51,18 +47,18 @@ async def create(call: Call) -> web.Response:
             made = await schedules.create_schedule(conn, org_id, user_id, fields, call.now)
             if made.is_default:
                 await recount_all(conn, org_id, call.now)
-        return _envelope(made)
+        return call.envelope(schedule_out(made))
 
     return await idempotency.create(call, make)
 
 
 async def read(call: Call) -> web.Response:
     schedule = await schedules.get_schedule(call.conn, call.principal.org_id, call.path_id(Kind.SCHEDULE))
-    return json_response(_envelope(schedule))
+    return call.answer(schedule_out(schedule))
 
 
 async def list_all(call: Call) -> web.Response:
-    return await list_page(call, Kind.SCHEDULE, "schedules", schedules.list_schedules, schedule_out)
+    return await list_page(call, Kind.SCHEDULE, schedules.list_schedules, schedule_out)
 
 
 async def update(call: Call) -> web.Response:
@@ -80,7 +76,7 @@ async def update(call: Call) -> web.Response:
         return edited
 
     schedule = await call.write(make)
-    return json_response(_envelope(schedule))
+    return call.answer(schedule_out(schedule))
 
 
 async def delete(call: Call) -> web.Response:

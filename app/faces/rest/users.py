@@ -13,14 +13,10 @@ from app.domain.identity.models import User
 from app.domain.identity.organizations import get_user
 from app.domain.identity.people import PersonFields
 from app.domain.notifications import accounts
-from app.faces.v1.shapes.users import PersonIn, PersonPatch, me_out, user_out
+from app.faces.rest.shapes.users import PersonIn, PersonPatch, me_out, user_out
 from app.web import idempotency
 from app.web.call import Call, json_response
 from app.web.paging import list_page
-
-
-def _envelope(user: User) -> dict[str, Any]:
-    return {"success": True, "user": user_out(user)}
 
 
 async def me(call: Call) -> web.Response:
@@ -43,18 +39,18 @@ async def create(call: Call) -> web.Response:
         user = await people.create_person(conn, org_id, fields, call.now)
         await create_default_schedule(conn, org_id, user.id, user.timezone, call.now)
         await accounts.invite(conn, call.principal, user, call.now)
-        return _envelope(user)
+        return call.envelope(user_out(user))
 
     return await idempotency.create(call, make)
 
 
 async def read(call: Call) -> web.Response:
     user = await people.get_person(call.conn, call.principal.org_id, call.path_id(Kind.USER))
-    return json_response(_envelope(user))
+    return call.answer(user_out(user))
 
 
 async def list_all(call: Call) -> web.Response:
-    return await list_page(call, Kind.USER, "users", people.list_people, user_out)
+    return await list_page(call, Kind.USER, people.list_people, user_out)
 
 
 async def update(call: Call) -> web.Response:
@@ -69,7 +65,7 @@ async def update(call: Call) -> web.Response:
             await accounts.invite(conn, call.principal, user, call.now)
         return user
 
-    return json_response(_envelope(await call.write(change)))
+    return call.answer(user_out(await call.write(change)))
 
 
 async def delete(call: Call) -> web.Response:

@@ -5,7 +5,7 @@ from typing_extensions import TypedDict
 from app.core.ids import Kind, encode
 from app.core.shown import Mail, OrganizationRef
 from app.domain.identity.models import Organization
-from app.faces.v1.shapes.kinds import Locale, LocaleShown
+from app.faces.rest.shapes.kinds import Locale, LocaleShown
 from app.web.fields import Email, Name, WireModel
 
 
