@@ -3,6 +3,7 @@
     SlotwireError
     ├── InvalidInput              the caller's data; names each field
     ├── Unauthorized              no, unknown, revoked or expired credential
+    │   └── LoggedOut             the same of a session
     ├── Forbidden                 known, but not allowed
     │   ├── InsufficientScope     the key lacks a scope
     │   └── RoutingRejected       a routing rule refuses the answers
@@ -22,7 +23,7 @@ Each carries `code`, which is stable and documented, and `detail`, which tells a
 `app.web.problems` is the only file that knows statuses.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -60,6 +61,18 @@ class InvalidInput(SlotwireError):
         return cls(f"{field}: {message}", errors=[FieldError(field, code, message)])
 
 
+_MOST_NAMED = 20
+
+
+def listing(choices: Iterable[str], total: int | None = None) -> str:
+    """`a, b, and 3 more`, or `none`: what a refusal names, so that whoever reads it can choose. total: how many there
+    are, where not all of them are given."""
+    texts = list(choices)
+    shown = texts[:_MOST_NAMED]
+    rest = (len(texts) if total is None else total) - len(shown)
+    return ", ".join([*shown, *([f"and {rest} more"] if rest > 0 else [])]) or "none"
+
+
 def unknown_cursor() -> InvalidInput:
     """For a cursor that no page of this list gave out."""
     return InvalidInput.of("cursor", "pass on the next_cursor of the page before, unchanged")
@@ -73,6 +86,10 @@ class Unauthorized(SlotwireError):
         super().__init__(detail)
         # whether there was a credential at all: the challenge names an error only then (RFC 6750, section 3)
         self.given = given
+
+
+class LoggedOut(Unauthorized):
+    """No session, one that is over, or a log-in that failed."""
 
 
 class Forbidden(SlotwireError):

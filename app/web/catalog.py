@@ -85,6 +85,12 @@ _ENTRIES = (
         "List the event types; an archived one is gone for new bookings.",
     ),
     Entry(
+        "booking_link_not_found",
+        errors.NotFound,
+        "No booking link of the organization has this id, code or slug; detail names the slugs that there are.",
+        "Use one of the slugs that detail names; an archived one is gone for new bookings.",
+    ),
+    Entry(
         "link_not_found",
         errors.NotFound,
         "There is no such link, or its token is mistyped.",
@@ -103,6 +109,12 @@ _ENTRIES = (
         "Read detail, look at the present state, and decide again.",
     ),
     Entry(
+        "waitlist_closed",
+        errors.Conflict,
+        "The event type has no waiting list.",
+        "Offer one of the open slots. Whoever owns the event type can switch its waiting list on: waitlist.",
+    ),
+    Entry(
         "slot_taken",
         errors.SlotTaken,
         "The slot was open, and somebody else got it first; reasons says what is occupied.",
@@ -119,6 +131,12 @@ _ENTRIES = (
         errors.InvalidTransition,
         "The booking's status has no such step: a cancelled booking cannot be moved, for example.",
         "Read the booking, and do what its status allows. Repeating the same step is no error.",
+    ),
+    Entry(
+        "already_cancelled",
+        errors.InvalidTransition,
+        "The booking is cancelled already, by this caller or by somebody else.",
+        "Nothing; it is as you wanted it. Read the booking to see when and why.",
     ),
     Entry(
         "idempotency_in_progress",

@@ -30,6 +30,15 @@ CONTENT_TYPE = "application/problem+json"
 _OURS = ("/v1/", "/feeds/", "/invite/", "/password/")
 
 
+def says_success(path: str) -> bool:
+    """Whether answers at this path tell in a member of their own whether they are a success."""
+    return path.startswith(_OURS)
+
+
+# a challenge that says where one logs in; draft-broyer-http-cookie-auth
+_COOKIE = 'Cookie realm="slotwire", form-action="/api/session"'
+
+
 def status_of(kind: type[errors.SlotwireError]) -> int:
     return next(STATUSES[each] for each in kind.__mro__ if each in STATUSES)
 
@@ -46,12 +55,14 @@ def problem(error: errors.SlotwireError, *, request_id: str, path: str) -> web.R
         "request_id": request_id,
         **error.extra,
     }
-    if path.startswith(_OURS):
+    if says_success(path):
         members = {"success": False, **members}
     if isinstance(error, errors.InvalidInput):
         members["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in error.errors]
     response = web.Response(body=orjson.dumps(members), status=status, content_type=CONTENT_TYPE)
-    if isinstance(error, errors.Unauthorized):
+    if isinstance(error, errors.LoggedOut):
+        response.headers["WWW-Authenticate"] = _COOKIE
+    elif isinstance(error, errors.Unauthorized):
         because = ', error="invalid_token"' if error.given else ""
         response.headers["WWW-Authenticate"] = f'Bearer realm="slotwire"{because}'
     elif isinstance(error, errors.InsufficientScope):

@@ -6,7 +6,7 @@ The one rule: faces share values here, never each other.
 from typing import Annotated, Any, Literal, NotRequired
 
 import orjson
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import BeforeValidator, Field, StringConstraints
 from typing_extensions import TypedDict
 
 from app.core.shown import EventTypeRef, Looks, Time, UserRef, Zone
@@ -14,12 +14,27 @@ from app.web.fields import AskedNumber, Email, Moment, Name, QueryModel, Text, U
 
 Minutes = Annotated[int, Field(ge=1, le=1440)]
 QuestionId = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_-]{1,40}$")]
+# of something that the service knows: what it does not know is refused with the choices there are
+Chosen = Annotated[str, StringConstraints(max_length=100)]
 SlotTokenText = Annotated[str, StringConstraints(max_length=1024)]
 
 
 class AnswerIn(WireModel):
-    question_id: QuestionId
+    question_id: Chosen
     answer: Any
+
+
+def _answers(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        raise ValueError("expected a JSON list of {question_id, answer}") from None
+
+
+# of queries, where the list comes as JSON
+AskedAnswers = Annotated[tuple[AnswerIn, ...], Field(max_length=100), BeforeValidator(_answers)]
 
 
 class GuestIn(WireModel):
@@ -41,19 +56,9 @@ class SlotsRange(QueryModel):
     end: Moment
     timezone: ZoneName | None = None
     duration: Annotated[AskedNumber, Field(ge=1, le=1440)] | None = None
-    service_id: QuestionId | None = None
+    service_id: Chosen | None = None
     host_id: UserId | None = None
-    answers: tuple[AnswerIn, ...] = Field(default=(), max_length=100)
-
-    @field_validator("answers", mode="before")
-    @classmethod
-    def _read(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return orjson.loads(value)
-        except orjson.JSONDecodeError:
-            raise ValueError("expected a JSON list of {question_id, answer}") from None
+    answers: AskedAnswers = ()
 
 
 class SlotShown(TypedDict):

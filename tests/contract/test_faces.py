@@ -45,6 +45,14 @@ async def held_and_finished(api: Api, tenant: Tenant, event_type: Any, start: da
     return (await api.post(f"/v1/bookings/{held['id']}/finish")).ok()["booking"]
 
 
+async def by_a_bot(api: Api, tenant: Tenant, event_type: Any, start: datetime) -> Any:
+    body = {"slug": event_type["slug"], "start_time": iso(start), "client_timezone": JANE["timezone"]}
+    body |= {f"contact_{name}": JANE[name] for name in ("name", "email")}
+    made = (await api.post("/api/v1/bookings", body)).ok(201)["data"]
+    # with the links, which bots are not given
+    return (await api.get(f"/v1/bookings/{made['id']}")).ok()["booking"]
+
+
 async def one_of_v1(api: Api, made: Any) -> dict[str, Any]:
     return of_v1((await api.get(f"/v1/bookings/{made['id']}")).ok()["booking"])
 
@@ -68,6 +76,26 @@ async def by_the_cancel_link(api: Api, made: Any) -> dict[str, Any]:
 async def by_the_reschedule_link(api: Api, made: Any) -> dict[str, Any]:
     path = f"/v1/reschedule/{made['reschedule_token']}"
     return of_public((await api.call("GET", path, Authorization="", Accept="application/json")).ok())
+
+
+async def one_of_bots(api: Api, made: Any) -> dict[str, Any]:
+    return of_bots((await api.get(f"/api/v1/bookings/{made['id']}")).ok()["data"])
+
+
+async def listed_by_bots(api: Api, made: Any) -> dict[str, Any]:
+    found = (await api.get("/api/v1/bookings")).ok()["data"]
+    return of_bots(next(each for each in found if each["id"] == made["id"]))
+
+
+def of_bots(booking: Any) -> dict[str, Any]:
+    """They are told neither the code nor the hosts' names."""
+    return {
+        "id": booking["id"],
+        "active": booking["status"] == "confirmed",
+        "start": booking["start_time"],
+        "end": booking["end_time"],
+        "who": (booking["contact_name"], booking["contact_email"], booking["client_timezone"]),
+    }
 
 
 def of_v1(booking: Any) -> dict[str, Any]:
@@ -95,13 +123,15 @@ def of_public(booking: Any) -> dict[str, Any]:
     }
 
 
-WAYS_TO_BOOK: list[Book] = [by_key, on_the_page, by_a_link, held_and_finished]
+WAYS_TO_BOOK: list[Book] = [by_key, on_the_page, by_a_link, by_a_bot, held_and_finished]
 WAYS_TO_READ: list[Read] = [
     one_of_v1,
     listed_by_v1,
     told_to_receivers,
     by_the_cancel_link,
     by_the_reschedule_link,
+    one_of_bots,
+    listed_by_bots,
 ]
 
 
@@ -110,7 +140,7 @@ async def test_booked_on_one_face_and_read_on_all(api: Api, tenant: Tenant, soon
     event_type = await half_hours(api)
     made = await book(api, tenant, event_type, soon)
     seen = [await read(api, made) for read in WAYS_TO_READ]
-    assert all(each == seen[0] for each in seen), seen
+    assert all(each == {name: seen[0][name] for name in each} for each in seen), seen
     assert seen[0]["start"] == iso(soon)
     assert seen[0]["who"] == (JANE["name"], JANE["email"], JANE["timezone"])
     assert seen[0]["active"]
@@ -119,6 +149,8 @@ async def test_booked_on_one_face_and_read_on_all(api: Api, tenant: Tenant, soon
     assert again.ok(409)["code"] == "slot_taken"
     page = f"/v1/book/{tenant.username}/{event_type['slug']}"
     assert (await api.call("POST", page, flat(soon), Authorization="")).ok(409)["code"] == "slot_taken"
+    day = f"/api/v1/availability?booking_link_id={event_type['id']}&date={soon.date()}"
+    assert iso(soon) not in {slot["start"] for slot in (await api.get(day)).ok()["data"]["slots"]}
 
 
 @pytest.mark.parametrize("book", WAYS_TO_BOOK)
@@ -126,6 +158,6 @@ async def test_ended_on_one_face_and_over_on_all(api: Api, tenant: Tenant, soon:
     event_type = await half_hours(api)
     made = await book(api, tenant, event_type, soon)
     await api.post(f"/v1/bookings/{made['id']}/cancel", {"reason": "ill"})
-    for read in (one_of_v1, listed_by_v1, by_the_cancel_link, by_the_reschedule_link):
+    for read in (one_of_v1, listed_by_v1, by_the_cancel_link, by_the_reschedule_link, one_of_bots, listed_by_bots):
         assert not (await read(api, made))["active"]
     await on_the_page(api, tenant, event_type, soon)

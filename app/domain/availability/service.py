@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core.db import Connection
-from app.core.errors import InvalidInput
+from app.core.errors import InvalidInput, listing
+from app.core.ids import Kind, encode
 from app.core.times import LATEST, epoch, from_epoch, iso_epoch
 from app.domain.availability import slots
 from app.domain.availability.caps import closed_by
@@ -83,7 +84,8 @@ def ask(
     minutes = choose_duration(inputs.rules, duration, service_id)
     hosts = inputs.hosts if among is None else tuple(host for host in inputs.hosts if host.user_id in among)
     if host_id is not None and host_id not in {host.user_id for host in inputs.hosts}:
-        raise InvalidInput.of("host_id", "this person does not host the event type", "unknown_id")
+        known = listing(f"{encode(Kind.USER, host.user_id)} ({host.name})" for host in inputs.hosts)
+        raise InvalidInput.of("host_id", f"does not host this event type; there are: {known}", "unknown_id")
     if host_id is not None and inputs.rules.assignment != COLLECTIVE:
         hosts = tuple(host for host in hosts if host.user_id == host_id)
     return Asked(minutes, hosts[:1] if inputs.rules.assignment == FIXED else hosts)
@@ -94,7 +96,8 @@ def choose_duration(rules: Rules, minutes: int | None, service_id: str | None = 
     if service_id is not None:
         offered = {service["id"]: service["duration_minutes"] for service in rules.services}
         if service_id not in offered:
-            raise InvalidInput.of("service_id", f"there are: {', '.join(offered) or 'none'}", "unknown_id")
+            known = listing(f"{each['id']} ({each['name']})" for each in rules.services)
+            raise InvalidInput.of("service_id", f"there are: {known}", "unknown_id")
         if minutes not in {None, offered[service_id]}:
             raise InvalidInput.of("duration", f"this service takes {offered[service_id]} minutes")
         return int(offered[service_id])

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import NotFound
+from app.core.errors import InvalidTransition, NotFound
 from app.domain.bookings import events
 from app.domain.bookings.events import event_of
 from app.domain.bookings.lifecycle import ACTIVE, Action, Status, decide
@@ -56,6 +56,19 @@ async def change_status(
         *(reason, event.id, event.type, event.body, event.topics, booking.ical_sequence),
     )
     return booking
+
+
+async def cancel_once(
+    conn: Connection, org_id: UUID, booking_id: UUID, actor: Actor, reason: str | None, now: datetime
+) -> Booking:
+    """Cancel for callers to whom a repeat is a mistake: of any number at once, one does it. Raises InvalidTransition
+    `already_cancelled` besides what `change_status` raises."""
+    before = await locked_booking(conn, org_id, booking_id)
+    if before.status is Status.CANCELLED:
+        raise InvalidTransition(
+            "This booking is cancelled already; there is nothing left to do.", code="already_cancelled"
+        )
+    return await change_status(conn, org_id, booking_id, Action.CANCEL, actor, reason, now)
 
 
 async def locked_booking(conn: Connection, org_id: UUID, booking_id: UUID) -> Booking:

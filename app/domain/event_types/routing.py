@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 from uuid import UUID
 
-from app.core.errors import FieldError, InvalidInput
+from app.core.errors import FieldError, InvalidInput, listing
 from app.domain.availability.service import Verdict
 
 QuestionType = Literal["text", "long_text", "number", "email", "phone", "select", "multi_select", "checkbox"]
@@ -39,7 +39,7 @@ def check_answers(
         question_id, answer = each["question_id"], each["answer"]
         question = asked.get(question_id)
         if question is None:
-            known = ", ".join(asked) or "none"
+            known = listing(f"{each['id']} ('{each['label']}')" for each in asked.values())
             wrong.append(FieldError(f"answers.{number}.question_id", "unknown_id", f"there are: {known}"))
         elif question_id in answers:
             wrong.append(FieldError(f"answers.{number}.question_id", "repeated", "is answered twice"))
@@ -50,11 +50,19 @@ def check_answers(
                 wrong.append(FieldError(f"answers.{number}.answer", "invalid_value", because))
     for question_id, question in asked.items():
         if complete and question["required"] and _is_unanswered(question, answers.get(question_id)):
-            because = f"'{question['label']}' has to be answered"
+            because = f"'{question['label']}' has to be {_how(question)}"
             wrong.append(FieldError(f"answers.{question_id}", "missing", because))
     if wrong:
-        raise InvalidInput(f"{wrong[0].field}: {wrong[0].message}", errors=wrong)
+        rest = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise InvalidInput(f"{wrong[0].field}: {wrong[0].message}{rest}", errors=wrong)
     return answers
+
+
+def _how(question: Mapping[str, Any]) -> str:
+    """What an answer has to look like, for whoever gave none."""
+    if question["type"] == "checkbox":
+        return "ticked: true"
+    return f"answered; choose from: {', '.join(question['options'])}" if question["options"] else "answered"
 
 
 def route(rules: Sequence[Mapping[str, Any]], answers: Mapping[str, Any]) -> Verdict:
