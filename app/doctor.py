@@ -20,8 +20,9 @@ from app.core.db import AWAY, refused
 from app.core.loopback import LOOPBACK
 from app.core.migrate import pending
 from app.core.outbox import oldest_due
+from app.core.rotation import count_seals
 from app.core.settings import Settings
-from app.core.vault import SealBroken, Vault
+from app.core.vault import Vault
 from app.domain.notifications.transport import MailServerAway, open_smtp
 
 _OLDEST_POSTGRES = 150_000
@@ -96,19 +97,28 @@ async def _contents(conn: asyncpg.Connection, settings: Settings) -> AsyncIterat
     """What only a migrated database can tell: whether its secrets open, and whether work piles up."""
     if await conn.fetchval("select to_regclass('outbox')") is None:
         return
-    sealed = await conn.fetchval("select secret_sealed from organizations order by id limit 1")
-    if sealed is not None and settings.secret_keys:
-        try:
-            Vault(settings.secret_keys).unseal(sealed)
-            yield Finding("ok", "secret keys", "open what is stored")
-        except SealBroken as error:
-            yield Finding("fail", "secret keys", str(error), "put the old key back, behind the new one")
+    if settings.secret_keys and not await pending(conn):
+        yield await _seals(conn, settings)
     oldest = await oldest_due(conn)
     waiting = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
     if waiting > _BACKLOG_SECONDS:
         yield Finding("warn", "outbox", f"the oldest work has waited {waiting:.0f} s", "is `slotwire worker` running?")
     else:
         yield Finding("ok", "outbox", "nothing waits")
+
+
+async def _seals(conn: asyncpg.Connection, settings: Settings) -> Finding:
+    """Whether the keys open what is stored, and which of them it still takes."""
+    found = (await count_seals(conn, Vault(settings.secret_keys))).values()
+    lost, older = sum(tally.lost for tally in found), sum(tally.older for tally in found)
+    if lost:
+        advice = "put the old key back, behind the new one; `slotwire rotate-keys --check` says where"
+        return Finding("fail", "secret keys", f"{lost:,} sealed values open with none of them", advice)
+    if older:
+        advice = "keep them all, and run `slotwire rotate-keys` when every process knows the first one"
+        return Finding("warn", "secret keys", f"{older:,} sealed values still need an older key than the first", advice)
+    more = "; only the first is needed any more" if len(settings.secret_keys) > 1 else ""
+    return Finding("ok", "secret keys", f"open what is stored{more}")
 
 
 async def _redis(settings: Settings) -> Finding:

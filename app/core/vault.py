@@ -4,6 +4,7 @@ The one rule: nothing in the database opens anything by itself. The ring comes f
 seals, every key unseals (Fernet: AES-128-CBC and HMAC-SHA256).
 """
 
+import base64
 import functools
 import hashlib
 import hmac
@@ -12,6 +13,8 @@ import secrets
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 from app.core.settings import ConfigurationError
+
+_LOST = "SLOTWIRE_SECRET_KEYS no longer holds the key that sealed this secret"
 
 
 class SealBroken(Exception):
@@ -28,6 +31,29 @@ class Vault:
         # webhook and organization secrets are unsealed on every use, and there are few of them
         self.unseal_cached = functools.lru_cache(maxsize=4096)(self.unseal)
 
+        self._keys = keys
+
+    def opener(self, sealed: bytes) -> int | None:
+        """Which key of the ring opens this, counted from 0; None: none does."""
+        for number, key in enumerate(self._keys):
+            try:
+                Fernet(key).decrypt(sealed)
+            except InvalidToken:
+                continue
+            return number
+        return None
+
+    def reseal(self, sealed: bytes) -> bytes:
+        """The same under the first key. Raises SealBroken when no key of the ring fits."""
+        try:
+            return self._ring.rotate(sealed)
+        except InvalidToken:
+            raise SealBroken(_LOST) from None
+
+    def derived_ring(self, purpose: str) -> list[bytes]:
+        """A Fernet key of its own for this purpose out of each key of the ring, in their order."""
+        return [base64.urlsafe_b64encode(derive(key.encode(), purpose)) for key in self._keys]
+
     def seal(self, plain: bytes) -> bytes:
         return self._ring.encrypt(plain)
 
@@ -36,7 +62,7 @@ class Vault:
         try:
             return self._ring.decrypt(sealed)
         except InvalidToken:
-            raise SealBroken("SLOTWIRE_SECRET_KEYS no longer holds the key that sealed this secret") from None
+            raise SealBroken(_LOST) from None
 
 
 def digest(secret: str) -> bytes:
