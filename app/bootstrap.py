@@ -10,9 +10,11 @@ from uuid import UUID
 from app.core.db import Connection
 from app.core.emails import is_email
 from app.core.errors import InvalidInput
+from app.core.ids import Kind, encode
 from app.core.times import is_zone
 from app.core.vault import Vault
 from app.domain.availability.schedules import create_default_schedule
+from app.domain.identity.audit import Doer, note
 from app.domain.identity.keys import create_key
 from app.domain.identity.organizations import (
     NewOwner,
@@ -22,6 +24,8 @@ from app.domain.identity.organizations import (
 )
 from app.domain.identity.passwords import hash_password
 from app.domain.identity.scopes import SCOPES
+
+_NAME = "bootstrap"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,5 +87,7 @@ async def bootstrap(conn: Connection, wanted: Wanted, vault: Vault, now: datetim
 
 async def _key(conn: Connection, org_id: UUID, user_id: UUID, wanted: Wanted, now: datetime) -> str:
     scopes = wanted.scopes or SCOPES
-    _, key = await create_key(conn, org_id, user_id, name="bootstrap", scopes=scopes, limit=wanted.limit, now=now)
+    key_id, key = await create_key(conn, org_id, user_id, name=_NAME, scopes=scopes, limit=wanted.limit, now=now)
+    details = {"name": _NAME, "scopes": sorted(scopes)}
+    await note(conn, org_id, Doer("system"), "key.created", encode(Kind.KEY, key_id), details, now)
     return key

@@ -8,8 +8,23 @@ join users u on u.org_id = k.org_id and u.id = k.user_id and u.disabled_at is nu
 where k.key_hash = $1 and k.revoked_at is null and (k.expires_at is null or k.expires_at > $2);
 
 -- name: insert_key
-insert into api_keys (org_id, id, user_id, name, key_hash, key_start, scopes, limits, created_by, created_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $3, $9);
+insert into api_keys (org_id, id, user_id, name, key_hash, key_start, scopes, limits, created_by, created_at, tools, expires_at)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $3, $9, $10, $11);
+
+-- name: get_key
+select id, name, key_start, scopes, tools, user_id, created_at, last_used_at, expires_at
+from api_keys where org_id = $1 and id = $2 and revoked_at is null;
+
+-- name: list_keys
+select id, name, key_start, scopes, tools, user_id, created_at, last_used_at, expires_at
+from api_keys
+where org_id = $1 and revoked_at is null and id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
+order by id
+limit $3;
+
+-- name: revoke_key
+update api_keys set revoked_at = $3 where org_id = $1 and id = $2 and revoked_at is null
+returning name;
 
 -- name: touch_key
 update api_keys set last_used_at = $3
@@ -40,6 +55,21 @@ returning id;
 insert into handles (handle, org_id, user_id) values ($1, $2, $3)
 on conflict do nothing
 returning handle;
+
+-- name: list_taken_handles
+select handle from handles where handle = any($1::text[]);
+
+-- name: take_username
+-- The handle and the name that the person goes by, in one step; nothing where somebody has it.
+with taken as (
+    insert into handles (handle, org_id, user_id) values ($3, $1, $2)
+    on conflict do nothing
+    returning handle
+)
+update users u set username = t.handle
+from taken t
+where u.org_id = $1 and u.id = $2
+returning u.username;
 
 -- name: find_user_by_email
 select org_id, id, subject_no, email, name, username, timezone, locale, role, created_at, updated_at
@@ -81,6 +111,10 @@ returning id;
 
 -- name: awaits_password
 select password_hash is null from users where org_id = $1 and id = $2 and disabled_at is null;
+
+-- name: list_first_organizations
+-- (door) For an operator who names none: two are enough to know that there are several.
+select id from organizations order by id limit 2;
 
 -- name: get_organization
 select id, name, settings ->> 'sender_name' as sender_name, settings ->> 'reply_to' as reply_to,

@@ -1,18 +1,3 @@
--- name: list_taken_handles
-select handle from handles where handle = any($1::text[]);
-
--- name: take_username
--- The handle and the name that the person goes by, in one step; nothing where somebody has it.
-with taken as (
-    insert into handles (handle, org_id, user_id) values ($3, $1, $2)
-    on conflict do nothing
-    returning handle
-)
-update users u set username = t.handle
-from taken t
-where u.org_id = $1 and u.id = $2
-returning u.username;
-
 -- name: get_person
 select id, subject_no, email, name, username, timezone, locale, role, created_at, updated_at
 from users where org_id = $1 and id = $2 and disabled_at is null;

@@ -6,15 +6,16 @@ a typo without a look-up.
 
 import secrets
 import zlib
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import Unauthorized
+from app.core.errors import InvalidInput, NotFound, Unauthorized
 from app.core.ids import new_id
 from app.core.vault import Vault, digest
-from app.domain.identity.models import Principal
+from app.domain.identity.models import KEY_ENDED, Principal
 
 SQL = sql.load("identity")
 
@@ -52,9 +53,7 @@ async def authenticate(conn: Connection, key: str, vault: Vault, now: datetime) 
     """
     row = await conn.fetchrow(SQL.find_key, digest(key), now) if is_well_formed(key) else None
     if row is None:
-        raise Unauthorized(
-            "This API key is not valid (unknown, revoked or expired). Make one with `slotwire bootstrap`."
-        )
+        raise Unauthorized(KEY_ENDED)
     if row["stale"]:
         # noted at most once a minute, so that reads do not become writes
         await conn.execute(SQL.touch_key, row["org_id"], row["id"], now)
@@ -71,6 +70,22 @@ async def authenticate(conn: Connection, key: str, vault: Vault, now: datetime) 
     )
 
 
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A key that lives, as it is listed. key_start: its first characters. tools: which of the MCP server's it sees;
+    None: those of its scopes. user_id: who made it, and whose doing its requests are."""
+
+    id: UUID
+    name: str
+    key_start: str
+    scopes: tuple[str, ...]
+    tools: tuple[str, ...] | None
+    user_id: UUID
+    created_at: datetime
+    last_used_at: datetime | None
+    expires_at: datetime | None
+
+
 async def create_key(
     conn: Connection,
     org_id: UUID,
@@ -78,13 +93,45 @@ async def create_key(
     *,
     name: str,
     scopes: tuple[str, ...],
+    tools: tuple[str, ...] | None = None,
+    expires_at: datetime | None = None,
     limit: str | None = None,
     now: datetime,
 ) -> tuple[UUID, str]:
     """Make a key; return its id and, for the only time, the key itself. limit: a number of requests of its own, such as
-    `600/m`."""
+    `600/m`. Raises InvalidInput for one that would be over before it was used."""
+    if expires_at is not None and expires_at <= now:
+        raise InvalidInput.of("expires_at", "must lie in the future")
     key_id, key = new_id(), mint_key()
     limits = {"requests": limit} if limit else {}
-    values = (name, digest(key), key[:_SHOWN], list(scopes), limits, now)
-    await conn.execute(SQL.insert_key, org_id, key_id, user_id, *values)
+    values = (name, digest(key), key[:_SHOWN], list(dict.fromkeys(scopes)), limits, now)
+    narrowed = list(dict.fromkeys(tools)) if tools is not None else None
+    await conn.execute(SQL.insert_key, org_id, key_id, user_id, *values, narrowed, expires_at)
     return key_id, key
+
+
+async def get_key(conn: Connection, org_id: UUID, key_id: UUID) -> ApiKey:
+    """Raises NotFound, for a revoked one too."""
+    row = await conn.fetchrow(SQL.get_key, org_id, key_id)
+    if row is None:
+        raise NotFound("No such API key in this organization; it may have been revoked.")
+    return _key(row)
+
+
+async def list_keys(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[ApiKey]:
+    """Up to `limit` keys that were not revoked, oldest first, after the one that the cursor names."""
+    return [_key(row) for row in await conn.fetch(SQL.list_keys, org_id, after, limit)]
+
+
+async def revoke_key(conn: Connection, org_id: UUID, key_id: UUID, now: datetime) -> str:
+    """From the next request on, in every process. Returns its name. Raises NotFound."""
+    name: str | None = await conn.fetchval(SQL.revoke_key, org_id, key_id, now)
+    if name is None:
+        raise NotFound("No such API key in this organization; it may have been revoked.")
+    return name
+
+
+def _key(row: sql.Row) -> ApiKey:
+    tools = tuple(row["tools"]) if row["tools"] is not None else None
+    plain = {name: row[name] for name in ApiKey.__dataclass_fields__ if name not in {"scopes", "tools"}}
+    return ApiKey(scopes=tuple(row["scopes"]), tools=tools, **plain)

@@ -9,7 +9,7 @@ from app.domain.identity.scopes import covers
 
 OWNER, ADMIN, MEMBER = "owner", "admin", "member"
 
-KEY_ENDED = "This API key is not valid (unknown, revoked or expired). Make one with `slotwire bootstrap`."
+KEY_ENDED = "This API key is not valid (unknown, revoked or expired). POST /api/keys or `slotwire bootstrap` makes one."
 
 
 @dataclass(frozen=True, slots=True)

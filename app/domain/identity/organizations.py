@@ -12,9 +12,13 @@ from app.core.db import Connection
 from app.core.errors import Conflict, InvalidInput
 from app.core.ids import new_id
 from app.core.vault import Vault, new_secret
-from app.domain.identity.models import Organization, Principal, User, Visitor
+from app.domain.identity.models import OWNER, Organization, Principal, User, Visitor
 
 SQL = sql.load("identity")
+
+# Usernames are one namespace for the whole installation, so an `info` may well be the thousandth.
+_MOST_NAMESAKES = 10_000
+_LOOKED_UP_AT_ONCE = 100
 
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
@@ -30,7 +34,8 @@ RESERVED_HANDLES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class NewOwner:
-    """What `slotwire bootstrap` and a sign-up know about the person who starts an organization."""
+    """What `slotwire bootstrap` and a sign-up know about the person who starts an organization. An empty username: one
+    made from the e-mail that is free."""
 
     organization: str
     email: str
@@ -44,6 +49,20 @@ def username_from_email(email: str) -> str:
     """A proposal: `ana.b@example.com` becomes `ana-b`."""
     proposal = re.sub(r"[^a-z0-9]+", "-", email.split("@", 1)[0].lower()).strip("-")[:60]
     return proposal if proposal and proposal not in RESERVED_HANDLES else f"user-{proposal}".strip("-")
+
+
+async def take_free_username(conn: Connection, org_id: UUID, user_id: UUID, email: str) -> None:
+    """`ana-b`, or `ana-b-2` where that is taken. Nobody asked for it by name, so nobody is told that it is taken:
+    whoever is slower takes the next one. Raises Conflict after ten thousand of them."""
+    wanted = username_from_email(email)[:57]
+    for first in range(1, _MOST_NAMESAKES, _LOOKED_UP_AT_ONCE):
+        numbers = range(first, first + _LOOKED_UP_AT_ONCE)
+        candidates = [wanted if number == 1 else f"{wanted}-{number}" for number in numbers]
+        taken = {row["handle"] for row in await conn.fetch(SQL.list_taken_handles, candidates)}
+        for username in candidates:
+            if username not in taken and await conn.fetchval(SQL.take_username, org_id, user_id, username):
+                return
+    raise Conflict("Every username made from this e-mail is taken; name one.")
 
 
 def check_handle(field: str, handle: str) -> None:
@@ -71,17 +90,21 @@ async def create_organization(conn: Connection, owner: NewOwner, vault: Vault, n
 
     Returns (org_id, user_id). Raises Conflict when the e-mail or the username is taken.
     """
-    check_handle("username", owner.username)
+    if owner.username:
+        check_handle("username", owner.username)
     org_id, user_id = new_id(), new_id()
     await conn.execute(SQL.insert_organization, org_id, owner.organization, vault.seal(new_secret()), now)
     created = await conn.fetchval(
         SQL.insert_user,
-        *(org_id, user_id, owner.email, owner.name, owner.username, owner.timezone, "owner"),
+        *(org_id, user_id, owner.email, owner.name, owner.username or username_from_email(owner.email)),
+        *(owner.timezone, OWNER),
         *(owner.password_hash, None, now, None),
     )
     if created is None:
         raise Conflict(f"A user with the e-mail {owner.email} exists already.")
-    if await conn.fetchval(SQL.claim_handle_for_user, owner.username, org_id, user_id) is None:
+    if not owner.username:
+        await take_free_username(conn, org_id, user_id, owner.email)
+    elif await conn.fetchval(SQL.claim_handle_for_user, owner.username, org_id, user_id) is None:
         raise Conflict(f"The username '{owner.username}' is taken; choose another.")
     return org_id, user_id
 

@@ -14,19 +14,13 @@ import asyncpg
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, Forbidden, NotFound
 from app.core.ids import new_id
-from app.domain.identity.models import Principal, User
-from app.domain.identity.organizations import check_handle, user_of, username_from_email
+from app.domain.identity.models import OWNER, Principal, User
+from app.domain.identity.organizations import check_handle, take_free_username, user_of, username_from_email
 
 SQL = sql.load("people")
 _IDENTITY = sql.load("identity")
-
-OWNER = "owner"
-
-# Usernames are one namespace for the whole installation, so an `info` may well be the thousandth.
-_MOST_NAMESAKES = 10_000
-_LOOKED_UP_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +34,12 @@ class PersonFields:
     timezone: str
     role: str
     locale: str | None = None
+
+
+def check_role(principal: Principal, role: str) -> None:
+    """Raises Forbidden where the caller may not give somebody this role: owners are made by owners."""
+    if role == OWNER and principal.role != OWNER:
+        raise Forbidden("Only an owner makes somebody an owner.")
 
 
 async def create_person(conn: Connection, org_id: UUID, fields: PersonFields, now: datetime) -> User:
@@ -56,8 +56,8 @@ async def create_person(conn: Connection, org_id: UUID, fields: PersonFields, no
     if created is None:
         raise _taken_email(fields.email)
     if not fields.username:
-        await _take_free_username(conn, org_id, user_id, fields.email)
-    elif await conn.fetchval(SQL.take_username, org_id, user_id, username) is None:
+        await take_free_username(conn, org_id, user_id, fields.email)
+    elif await conn.fetchval(_IDENTITY.take_username, org_id, user_id, username) is None:
         raise _taken_username(username)
     return await get_person(conn, org_id, user_id)
 
@@ -73,11 +73,13 @@ async def list_people(conn: Connection, org_id: UUID, after: UUID | None, limit:
 
 
 async def update_person(
-    conn: Connection, org_id: UUID, user_id: UUID, changes: Mapping[str, Any], now: datetime
+    conn: Connection, principal: Principal, user_id: UUID, changes: Mapping[str, Any], now: datetime
 ) -> User:
-    """Merge the given fields (names of PersonFields) into a person. Raises Conflict for a taken e-mail or username, and
-    when nobody would be left as an owner."""
+    """Merge the given fields (names of PersonFields) into a person. Raises Forbidden for what the caller's role may not
+    change, Conflict for a taken e-mail or username, and when nobody would be left as an owner."""
+    org_id = principal.org_id
     before = await _lock(conn, org_id, user_id, with_owners="role" in changes)
+    _check_rank(principal, before, changes)
     merged = PersonFields(
         **{name: changes.get(name, getattr(before, name)) for name in PersonFields.__dataclass_fields__}
     )
@@ -109,26 +111,30 @@ async def remove_person(conn: Connection, principal: Principal, user_id: UUID, n
     """
     org_id = principal.org_id
     if user_id == principal.user_id:
-        raise Conflict("This key is this person's own. Use a key of somebody else to remove them.")
-    await _check_an_owner_stays(conn, org_id, await _lock(conn, org_id, user_id, with_owners=True))
+        raise Conflict("Nobody removes themselves. Let somebody else do it, or use a key of somebody else's.")
+    leaving = await _lock(conn, org_id, user_id, with_owners=True)
+    _check_rank(principal, leaving, {})
+    await _check_an_owner_stays(conn, org_id, leaving)
     await conn.execute(SQL.disable_person, org_id, user_id, now)
     await conn.execute(SQL.revoke_keys_of_person, org_id, user_id, now)
     await conn.execute(SQL.leave_teams, org_id, user_id)
     await conn.execute(SQL.raise_versions_of_host, org_id, user_id)
 
 
-async def _take_free_username(conn: Connection, org_id: UUID, user_id: UUID, email: str) -> None:
-    """`ana-b`, or `ana-b-2` where that is taken. Nobody asked for it by name, so nobody is told that it is taken:
-    whoever is slower takes the next one."""
-    wanted = username_from_email(email)[:57]
-    for first in range(1, _MOST_NAMESAKES, _LOOKED_UP_AT_ONCE):
-        numbers = range(first, first + _LOOKED_UP_AT_ONCE)
-        candidates = [wanted if number == 1 else f"{wanted}-{number}" for number in numbers]
-        taken = {row["handle"] for row in await conn.fetch(SQL.list_taken_handles, candidates)}
-        for username in candidates:
-            if username not in taken and await conn.fetchval(SQL.take_username, org_id, user_id, username):
-                return
-    raise Conflict("Every username made from this e-mail is taken; name one.")
+# what members change of themselves
+_OWN_FIELDS = frozenset({"name", "username", "timezone", "locale"})
+
+
+def _check_rank(principal: Principal, person: User, changes: Mapping[str, Any]) -> None:
+    """Raises Forbidden: a member changes how they themselves are called and where they live, an admin everybody but the
+    owners, whose account a new e-mail would open."""
+    if principal.only_own_user_id not in {None, person.id}:
+        raise Forbidden("Members change nobody but themselves; ask an owner or an admin.")
+    if principal.only_own_user_id is not None and not _OWN_FIELDS.issuperset(changes):
+        raise Forbidden("Members change their own name, username, timezone and locale; ask an owner or an admin.")
+    if person.role == OWNER and principal.role != OWNER:
+        raise Forbidden("Only an owner changes an owner's account.")
+    check_role(principal, changes.get("role", ""))
 
 
 async def _lock(conn: Connection, org_id: UUID, user_id: UUID, *, with_owners: bool) -> User:

@@ -21,6 +21,22 @@ GRANTS = {
 }
 SCOPES = tuple(GRANTS)
 
+# The tools of the MCP server: seed 004's seven, and those of resources (seed 000).
+TOOLS = (
+    "list_event_types",
+    "list_slots",
+    "create_booking",
+    "cancel_booking",
+    "reschedule_booking",
+    "list_bookings",
+    "get_booking",
+    "list_locations",
+    "list_resources",
+    "get_resource",
+    "check_availability",
+    "book_resource",
+)
+
 _COVERED_BY_MCP = frozenset({"slots:read", "bookings:read", "bookings:write"})
 
 
