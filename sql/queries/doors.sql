@@ -18,7 +18,8 @@ where n.handle = $1;
 -- What stands on the page. The zone is the one that slots are listed in where none is asked for: of the hours of the first host
 -- who has any.
 select t.id, t.slug, t.title, t.description, t.duration_minutes, t.durations_minutes, t.questions, t.services, t.location,
-       t.requires_confirmation, t.seats, t.assignment, coalesce(n.handle, k.handle) as handle, coalesce(m.name, u.name) as name,
+       t.requires_confirmation, t.seats, t.assignment, t.waitlist, coalesce(n.handle, k.handle) as handle,
+       coalesce(m.name, u.name) as name,
        (select jsonb_agg(jsonb_build_object('user_id', p.id, 'name', p.name) order by h.position)
         from event_type_hosts h
         join users p on p.org_id = h.org_id and p.id = h.user_id and p.disabled_at is null
@@ -41,7 +42,8 @@ where t.org_id = $1 and t.id = $2 and t.archived_at is null;
 
 -- name: find_booking
 -- By what a token says of itself, with what proves it and what its page shows besides the booking.
-select b.org_id, o.name as org_name, o.secret_sealed, b.token_version, t.title, t.slug,
+select b.org_id, o.name as org_name, o.secret_sealed, b.token_version,
+       coalesce(t.title, (select r.name from resources r where r.org_id = b.org_id and r.id = b.resource_id)) as title, t.slug,
        coalesce(n.handle, k.handle) as handle, coalesce(u.timezone, 'UTC') as host_zone
 from bookings b
 join organizations o on o.id = b.org_id

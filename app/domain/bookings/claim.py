@@ -20,7 +20,7 @@ from app.core.ids import new_id
 from app.core.times import epoch, zone
 from app.domain.availability.assignment import Placement
 from app.domain.availability.caps import Period, periods_of
-from app.domain.availability.inputs import ROUND_ROBIN, Inputs
+from app.domain.availability.inputs import ROUND_ROBIN, Inputs, Unit
 from app.domain.bookings.events import Event
 from app.domain.bookings.models import Actor, Booking
 from app.domain.identity.models import Visitor
@@ -83,15 +83,16 @@ def units_as_kept(placement: Placement) -> list[dict[str, Any]]:
     if placement.joins is not None:
         kept: list[dict[str, Any]] = orjson.loads(placement.joins.units)
         return kept
-    return [
-        {
-            "resource_id": str(unit.resource_id),
-            "name": unit.name,
-            "unit": unit.unit_no,
-            "subject_no": unit.subject_no,
-        }
-        for unit in placement.units
-    ]
+    return [unit_as_kept(unit) for unit in placement.units]
+
+
+def unit_as_kept(unit: Unit) -> dict[str, Any]:
+    return {
+        "resource_id": str(unit.resource_id),
+        "name": unit.name,
+        "unit": unit.unit_no,
+        "subject_no": unit.subject_no,
+    }
 
 
 def counters_of(inputs: Inputs, placement: Placement, start: int) -> list[Counter]:

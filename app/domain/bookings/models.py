@@ -54,6 +54,13 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class TakenStep(Step):
+    """The same with the user or key that took it, if any."""
+
+    by_id: UUID | None
+
+
+@dataclass(frozen=True, slots=True)
 class BookedHost:
     user_id: UUID
     name: str

@@ -7,7 +7,8 @@ from app.core import sql
 from app.core.db import Connection
 from app.core.errors import NotFound
 from app.domain.bookings.lifecycle import Status
-from app.domain.bookings.models import Attendee, BookedHost, Booking, Step
+from app.domain.bookings.models import Attendee, BookedHost, Booking, Step, TakenStep
+from app.domain.identity.models import Principal
 
 SQL = sql.load("bookings")
 
@@ -25,6 +26,20 @@ async def get_booking(conn: Connection, org_id: UUID, booking_id: UUID) -> Booki
     if row is None:
         raise NotFound("No such booking in this organization.")
     return _booking(row)
+
+
+async def check_part_in(conn: Connection, principal: Principal, booking_id: UUID) -> None:
+    """Raises NotFound where the caller is kept to their own bookings, and neither hosts nor made this one."""
+    user_id = principal.only_own_user_id
+    if user_id is not None and not await conn.fetchval(SQL.has_part_in, principal.org_id, booking_id, user_id):
+        raise NotFound("No such booking of yours.")
+
+
+async def list_steps(conn: Connection, org_id: UUID, booking_id: UUID) -> list[TakenStep]:
+    """A booking's history, oldest first, with who took each step. Raises NotFound."""
+    await get_booking(conn, org_id, booking_id)
+    rows = await conn.fetch(SQL.list_steps, org_id, booking_id)
+    return [TakenStep(**{name: row[name] for name in TakenStep.__dataclass_fields__}) for row in rows]
 
 
 async def get_bookings(conn: Connection, org_id: UUID, booking_ids: Sequence[UUID]) -> list[Booking]:

@@ -21,6 +21,7 @@ from app.domain.bookings.events import moved_event
 from app.domain.bookings.lifecycle import MOVABLE, Status
 from app.domain.bookings.models import Actor, Booking, represent
 from app.domain.bookings.orders import Moved
+from app.domain.bookings.reserve import lock_resource_of, move_reservation
 from app.domain.bookings.transitions import Ending, end_booking, locked_booking
 from app.domain.identity.models import Visitor
 
@@ -78,15 +79,20 @@ async def reschedule_booking(
     # two moves that want each other's places would wait for each other for ever
     await conn.fetchval(SQL.lock_moves, org_id)
     await conn.fetchval(SQL.lock_event_type_of, org_id, booking_id)
+    await lock_resource_of(conn, org_id, booking_id)
     old = await locked_booking(conn, org_id, booking_id)
-    if old.status not in MOVABLE or old.event_type_id is None:
+    if old.status not in MOVABLE:
         raise InvalidTransition(f"A booking that is {old.status} cannot be moved.")
     if now >= old.ends_at:
         raise InvalidTransition("A booking that is over cannot be moved.")
     asks = actor.by == "attendee" and old.requires_confirmation
     ended = await end_booking(conn, Ending(old, Status.CANCELLED, None, _MOVED, reason), actor, now)
     moved = Moved(old, Status.PENDING_CONFIRMATION if asks else Status.RESCHEDULED)
-    created = await move_booking(conn, principal, moved, start, timezone or old.timezone, actor, now)
+    where = (start, timezone or old.timezone)
+    if old.event_type_id is None:
+        created = await move_reservation(conn, org_id, ended, *where, actor, now)
+    else:
+        created = await move_booking(conn, principal, moved, *where, actor, now)
     steps = tuple(dataclasses.replace(step, reason=reason) for step in created.booking.history)
     booking = dataclasses.replace(created.booking, event_sequence=1, history=steps)
     before = dataclasses.replace(ended, rescheduled_to_id=booking.id)
