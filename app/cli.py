@@ -15,15 +15,18 @@ from typing import Any
 
 import asyncpg
 
+from app.audit import Asked, run_audit
 from app.bootstrap import Bootstrapped, Wanted, bootstrap
 from app.core import db
 from app.core.errors import SlotwireError
 from app.core.ids import Kind, encode
 from app.core.migrate import migrate
 from app.core.settings import ConfigurationError, Settings, load_settings
+from app.core.times import parse_instant
 from app.core.vault import Vault
 from app.doctor import run_doctor
 from app.main import openapi
+from app.rotate import run_rotation
 from app.serve import run_web
 from app.torture import SCENARIOS, Aim, run_torture
 from app.up import run_up
@@ -95,8 +98,21 @@ def _parser() -> argparse.ArgumentParser:
     described = commands.add_parser("openapi", help="print the OpenAPI document, as /openapi.json serves it")
     described.set_defaults(run=_openapi)
 
+    _add_audit(commands)
     _add_checks(commands)
     return parser
+
+
+def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    log = commands.add_parser("audit", help="print an organization's audit log")
+    log.add_argument("--email", help="of anybody in the organization (default: the only organization)")
+    log.add_argument("--org", help="the organization's id")
+    log.add_argument("--action", help="such as key.created, or a noun such as key")
+    log.add_argument("--since", type=_instant, help="such as 2026-11-01T00:00:00Z")
+    log.add_argument("--limit", type=_count, default=100, help="how many, the last ones (default: %(default)s)")
+    log.add_argument("--json", action="store_true", help="print one JSON object a line")
+    log.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
+    log.set_defaults(run=_audit)
 
 
 def _add_checks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -104,6 +120,17 @@ def _add_checks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     doctor = commands.add_parser("doctor", help="check everything an installation stands on")
     doctor.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
     doctor.set_defaults(run=_doctor)
+
+    rotation = commands.add_parser(
+        "rotate-keys",
+        help="bring everything that is sealed under the first key of SLOTWIRE_SECRET_KEYS",
+        description="Seals anew, with the first key of SLOTWIRE_SECRET_KEYS, what another one of them opens, and says "
+        "which keys may go. Safe beside running processes, as often as you like. Exit code 1: something opens with no "
+        "key.",
+    )
+    rotation.add_argument("--check", action="store_true", help="change nothing, only say what needs which key")
+    rotation.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
+    rotation.set_defaults(run=_rotate)
 
     moved = "future bookings that an update of tzdata has moved on the clock"
     zones = commands.add_parser(
@@ -144,6 +171,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > 256:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; expected 0 to 256")
     return int(text)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return parse_instant(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _clients(text: str) -> int:
@@ -188,6 +222,15 @@ def _migrate(_options: argparse.Namespace) -> int:
 def _doctor(options: argparse.Namespace) -> int:
     running = (options.data_dir or _data_dir()) / "run.json"
     return run_doctor(_local_settings(options.data_dir) if running.exists() else load_settings())
+
+
+def _rotate(options: argparse.Namespace) -> int:
+    return run_rotation(_needs_database(_local_settings(options.data_dir)), check=options.check)
+
+
+def _audit(options: argparse.Namespace) -> int:
+    asked = Asked(options.org, options.email, options.action, options.since, options.limit, options.json)
+    return run_audit(_needs_database(_local_settings(options.data_dir)), asked)
 
 
 def _zones(options: argparse.Namespace) -> int:

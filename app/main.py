@@ -14,6 +14,8 @@ from app.core.vault import Vault
 from app.core.wake import Waker
 from app.domain.webhooks.subscriptions import EVENTS
 from app.faces import operations
+from app.faces.bots.routes import ROUTES as BOT_ROUTES
+from app.faces.browser.routes import ROUTES as BROWSER_ROUTES
 from app.faces.dev import mail
 from app.faces.docs import pages
 from app.faces.docs.document import document
@@ -23,15 +25,17 @@ from app.faces.rest.shapes.events import EventShown
 from app.faces.v1.routes import ROUTES as V1_ROUTES
 from app.web.body import MAXIMUM_BODY_BYTES
 from app.web.call import KEYS, POOL, SETTINGS, VAULT, WAKER
+from app.web.later import LATER, finish
 from app.web.limits import Limiter
 from app.web.middleware import around
 from app.web.openapi.webhooks import Sent
-from app.web.routing import LIMITER, PublicRoute, Route, add_routes
+from app.web.routing import LIMITER, AnyRoute, add_routes
+from app.web.sessions import STORAGE, storage_of
 
-ROUTES: tuple[Route | PublicRoute, ...] = (*with_tokens(V1_ROUTES), *PUBLIC_ROUTES)
+ROUTES: tuple[AnyRoute, ...] = (*with_tokens(V1_ROUTES), *PUBLIC_ROUTES, *BOT_ROUTES, *BROWSER_ROUTES)
 """Everything that the OpenAPI document describes, but what webhooks carry."""
 
-SENT = Sent(tuple(name for name in EVENTS if name.startswith("booking.")), EventShown)
+SENT = Sent(tuple(name for name in EVENTS if name.startswith(("booking.", "waitlist."))), EventShown)
 
 _WAKER_SECONDS = 3.0
 
@@ -49,9 +53,12 @@ def build_app(settings: Settings) -> web.Application:
     app = web.Application(middlewares=[around], client_max_size=MAXIMUM_BODY_BYTES)
     app[SETTINGS] = settings
     app[VAULT] = Vault(settings.secret_keys)
+    app[LATER] = set()
+    app[STORAGE] = storage_of(settings, app[VAULT])
     app[KEYS] = Recent(most=10_000, age=timedelta(minutes=1))
     app.cleanup_ctx.append(_database)
     app.cleanup_ctx.append(_waker)
+    app.cleanup_ctx.append(finish)
     operations.add_routes(app)
     pages.add_routes(app, settings, openapi())
     mail.add_routes(app, settings)

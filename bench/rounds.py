@@ -116,6 +116,6 @@ async def _remembered(stage: Stage, principal: Principal) -> float:
     asked, now = make_mocked_request("GET", _path(first_start())), datetime.now(UTC)
     asked[HEADERS] = {}
     async with db.acquire(stage.pool) as conn:
-        answers = [await list_slots(Call(asked, conn, b"", now, _OPERATION, principal)) for _ in range(_REPEATS + 1)]
+        answers = [await list_slots(Call(asked, b"", now, _OPERATION, conn, principal)) for _ in range(_REPEATS + 1)]
     first, *others = (answer.body for answer in answers)
     return 100 * sum(body is first for body in others) / len(others)

@@ -29,6 +29,7 @@ from app.core.settings import Settings  # noqa: E402
 from app.core.vault import Vault  # noqa: E402
 from app.embedded import Postgres, Redis  # noqa: E402
 from app.main import build_app  # noqa: E402
+from tests.browsers import Browser  # noqa: E402
 from tests.support import Api, Servers, Tenant, make_tenant, settings_for  # noqa: E402
 
 
@@ -88,6 +89,28 @@ AiohttpClient = Callable[[web.Application], Awaitable[TestClient[web.Request, we
 async def api(aiohttp_client: AiohttpClient, settings: Settings, tenant: Tenant) -> Api:
     """The service over HTTP, as the tenant's key sees it."""
     return Api(await aiohttp_client(build_app(settings)), tenant.api_key)
+
+
+@pytest.fixture
+async def browsers(api: Api) -> AsyncIterator[Callable[[], Browser]]:
+    """Makes browsers, each with cookies of its own, that know nobody yet."""
+    opened: list[Browser] = []
+
+    def open_one() -> Browser:
+        opened.append(Browser(api.client))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        await each.close()
+
+
+@pytest.fixture
+async def owner(browsers: Callable[[], Browser], tenant: Tenant) -> Browser:
+    """A browser in which the tenant's owner is logged in."""
+    browser = browsers()
+    (await browser.log_in(f"{tenant.username}@example.com")).ok(201)
+    return browser
 
 
 @pytest.fixture

@@ -53,6 +53,8 @@ def settings_for(servers: Servers, **changes: Any) -> Settings:
         "limit_key": None,
         "limit_public": None,
         "limit_event_type": None,
+        "limit_session": None,
+        "limit_login": None,
     }
     return Settings(**values | changes)
 
@@ -73,6 +75,8 @@ def environment_for(settings: Settings) -> dict[str, str]:
         "SLOTWIRE_LIMIT_KEY": "off",
         "SLOTWIRE_LIMIT_PUBLIC": "off",
         "SLOTWIRE_LIMIT_EVENT_TYPE": "off",
+        "SLOTWIRE_LIMIT_SESSION": "off",
+        "SLOTWIRE_LIMIT_LOGIN": "off",
     }
 
 

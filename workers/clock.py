@@ -17,6 +17,7 @@ from app.core.db import Connection
 from app.core.errors import Unavailable
 from app.core.logs import logger
 from app.domain.bookings.due import take_due_steps
+from app.domain.identity import sessions
 from app.domain.notifications import outgoing
 
 _log = logger("clock")
@@ -24,6 +25,8 @@ _BATCH = 1000
 _TEND_SECONDS = 2.0
 _CLEAN_SECONDS = 1800.0
 _MAILS_KEPT = timedelta(days=90)
+# of ended sessions nobody but the audit log tells, which keeps its own lines
+_SESSIONS_KEPT = timedelta(days=30)
 
 
 async def tend_bookings(pool: asyncpg.Pool) -> None:
@@ -37,7 +40,8 @@ async def keep_clean(pool: asyncpg.Pool) -> None:
 
 
 async def clean_idempotency_keys(ctx: dict[str, Any]) -> int:
-    """The cron: delete keys that are older than 24 hours, and mails that nobody asks for; return how many keys."""
+    """The cron: delete keys that are older than 24 hours, and mails and sessions that nobody asks for; return how many
+    keys."""
     async with db.acquire(ctx["pool"]) as conn:
         return await _clean(conn)
 
@@ -53,6 +57,8 @@ async def _clean(conn: Connection) -> int:
         total += count
     _log.info("cleaned_idempotency_keys", count=total)
     while await outgoing.clean(conn, datetime.now(UTC) - _MAILS_KEPT, _BATCH):
+        pass
+    while await sessions.clean(conn, datetime.now(UTC) - _SESSIONS_KEPT):
         pass
     return total
 

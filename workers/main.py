@@ -1,4 +1,4 @@
-"""The worker process: deliveries, mails, and arq for what is due by the clock.
+"""The worker process: deliveries, mails, offers to whoever waits, and arq for what is due by the clock.
 
 The one rule: Redis only makes it faster. The loops sweep the database by themselves, so they run beside arq, not inside
 it: while Redis is away arq is restarted until it comes back, and events go out all the same.
@@ -26,6 +26,7 @@ from app.core.vault import Vault
 from workers.clock import clean_idempotency_keys, keep_clean, tend_bookings
 from workers.deliveries import Deliveries
 from workers.notices import Notices
+from workers.waitlist import Waitlists
 
 _RETRY_SECONDS = 1.0
 _log = logger("worker")
@@ -36,18 +37,20 @@ async def run_worker(settings: Settings) -> None:
     async with db.open_pool(settings.database_url, size=settings.pool_size, name="slotwire-worker") as pool:
         vault = Vault(settings.secret_keys)
         deliveries, notices = Deliveries(pool, vault, settings), Notices(pool, vault, settings)
+        waitlists = Waitlists(pool, vault, settings)
+        everything: tuple[Deliveries | Notices | Waitlists, ...] = (deliveries, notices, waitlists)
 
         def stop() -> None:
-            deliveries.stop()
-            notices.stop()
+            for each in everything:
+                each.stop()
 
         def wake_all() -> None:
-            deliveries.wake()
-            notices.wake()
+            for each in everything:
+                each.wake()
 
         loop = asyncio.get_running_loop()
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop)
         helpers = [asyncio.create_task(tend_bookings(pool))]
         if settings.redis_url:
             helpers += [
@@ -59,10 +62,10 @@ async def run_worker(settings: Settings) -> None:
         for helper in helpers:
             helper.add_done_callback(_tell)
         _log.info("worker_started")
-        works = [asyncio.create_task(deliveries.run()), asyncio.create_task(notices.run())]
+        works = [asyncio.create_task(each.run()) for each in everything]
         stopped = asyncio.create_task(deliveries.stopped.wait())
         await asyncio.wait({*works, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        # where one has ended by itself, the other ends in order
+        # where one has ended by itself, the others end in order
         stop()
         for helper in helpers:
             helper.cancel()

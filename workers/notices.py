@@ -19,8 +19,9 @@ from app.core.db import AWAY, Connection
 from app.core.errors import Unavailable
 from app.core.logs import logger
 from app.core.settings import Settings
+from app.core.times import parse_instant
 from app.core.vault import Vault
-from app.domain.bookings.lifecycle import AGREED
+from app.domain.bookings.lifecycle import AGREED, Status
 from app.domain.notifications import outgoing
 from app.domain.notifications.compose import compose, to_bytes
 from app.domain.notifications.facts import Desk, letter_of
@@ -250,6 +251,8 @@ def _not_to_be_sent(mail: sql.Row, now: datetime) -> str | None:
         return outgoing.UNWANTED
     if mail["kind"] == Kind.REMINDER and not _is_worth_reminding(mail, now):
         return outgoing.SUPERSEDED
+    if mail["kind"] == Kind.WAITLIST_OFFER and not _is_still_offered(mail, now):
+        return outgoing.SUPERSEDED
     return outgoing.GIVEN_UP if now - mail["created_at"] > GIVE_UP_AFTER else None
 
 
@@ -257,6 +260,13 @@ def _is_worth_reminding(mail: sql.Row, now: datetime) -> bool:
     """The booking takes place, has not begun, and is still theirs."""
     theirs = mail["role"] != Role.ATTENDEE or mail["recipient"].lower() == (mail["attendee_email"] or "").lower()
     return theirs and mail["status"] in AGREED and mail["starts_at"] > now
+
+
+def _is_still_offered(mail: sql.Row, now: datetime) -> bool:
+    """The place is held, and nobody has taken it or left it."""
+    if mail["booking_id"] is None:
+        return True
+    return bool(mail["status"] == Status.DRAFT and parse_instant(mail["data"]["until"]) > now)
 
 
 def _count(outcome: str | None) -> None:

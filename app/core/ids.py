@@ -29,9 +29,12 @@ class Kind(StrEnum):
     LOCATION = "loc"
     SCHEDULE = "sch"
     KEY = "key"
+    SESSION = "ses"
+    AUDIT = "aud"
     WEBHOOK = "whk"
     EVENT = "evn"
     DELIVERY = "dlv"
+    WAITLIST_ENTRY = "wtl"
     CALENDAR = "cal"
 
 

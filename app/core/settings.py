@@ -56,8 +56,13 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     drain_seconds: int = Field(default=25, ge=0, le=600)
     limit_key: Limit = Quota(600, 60)
+    limit_session: Limit = Quota(600, 60)
     limit_public: Limit = Quota(60, 60)
+    # of log-ins, sign-ups and asked-for passwords: for each address, and of log-ins for each account
+    limit_login: Limit = Quota(10, 60)
     limit_event_type: Limit = Quota(600, 60)
+    # whether anybody may make an organization of their own
+    signup: Literal["open", "closed"] = "open"
     # whose X-Forwarded-For is believed
     trusted_proxies: Annotated[tuple[type_network, ...], NoDecode] = ()
     # which sites' JavaScript may call /v1 with a key; the public booking calls are open to all
@@ -71,6 +76,8 @@ class Settings(BaseSettings):
     mail_from: str = ""
     # without a mail server: where mails are put as .eml files
     mail_dir: Path | None = None
+    # how long a place that became free is held for the first in line
+    waitlist_offer_minutes: int = Field(default=60, ge=1, le=10_080)
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
 
     @field_validator("secret_keys", mode="before")

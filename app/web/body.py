@@ -20,6 +20,10 @@ from app.core.errors import FieldError, InvalidInput, TooLarge, UnsupportedMedia
 MAXIMUM_BODY_BYTES = 256 * 1024
 _DEEPEST = 64
 _MOST_FIELDS = 100
+# a header, which stands under no name
+_KEY = "Idempotency-Key"
+# before a field that stands beside that name
+_TOP = "/"
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -37,10 +41,15 @@ async def read_body(request: web.Request) -> bytes:
         raise InvalidInput("The body ended before it was complete.", code="invalid_request") from None
 
 
+def is_json(request: web.Request) -> bool:
+    """Whether the body calls itself JSON."""
+    media_type = request.content_type.lower()
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
 def parse_json(request: web.Request, raw: bytes) -> Any:
     """Raises UnsupportedMediaType when the body does not call itself JSON, InvalidInput when it is not."""
-    media_type = request.content_type.lower()
-    if media_type != "application/json" and not media_type.endswith("+json"):
+    if not is_json(request):
         raise UnsupportedMediaType("Send the body with 'Content-Type: application/json'.")
     try:
         value = orjson.loads(raw)
@@ -52,8 +61,10 @@ def parse_json(request: web.Request, raw: bytes) -> Any:
     return value
 
 
-def parse_body(request: web.Request, raw: bytes, model: type[Model], nested: str = "") -> Model:
-    """nested: the one member that holds all fields, where the face wants one."""
+def parse_body(
+    request: web.Request, raw: bytes, model: type[Model], nested: str = "", *, optional: bool = False
+) -> Model:
+    """nested: the one member that holds all fields, where the face wants one. optional: it may be missing."""
     value = parse_json(request, raw)
     if not isinstance(value, dict):
         raise InvalidInput("The body must be a JSON object.", code="invalid_request")
@@ -61,11 +72,13 @@ def parse_body(request: web.Request, raw: bytes, model: type[Model], nested: str
         return validate(model, value)
     for name in value:
         if name != nested:
-            raise InvalidInput.of(name, f"is not a field of this request; all of it stands under '{nested}'", _UNKNOWN)
+            raise InvalidInput.of(_TOP + name, f"is not a field of this request; all of it is '{nested}'", _UNKNOWN)
+    if optional and not value:
+        return validate(model, {})
     if not isinstance(value.get(nested), dict):
         fault = FieldError(nested, "missing", "is required, as an object")
         raise InvalidInput(f"{nested} {fault.message}", code="missing_field", errors=[fault])
-    return validate(model, value[nested], f"{nested}.")
+    return validate(model, value[nested])
 
 
 def parse_form(raw: bytes, model: type[Model]) -> Model:
@@ -105,13 +118,28 @@ def _lists(model: type[BaseModel]) -> frozenset[str]:
     return frozenset(name for name, field in model.model_fields.items() if "list" in str(field.annotation))
 
 
-def validate(model: type[Model], value: Mapping[str, Any], within: str = "") -> Model:
-    """within: what stands before the names of the fields in what is said about them."""
+def named_within(error: InvalidInput, nested: str) -> InvalidInput:
+    """The same error with the fields' whole paths, where the face keeps them under a name of their own."""
+    if not nested or not error.errors:
+        return error
+    errors = [FieldError(_place(each.field, nested), each.code, each.message) for each in error.errors]
+    first, named = error.errors[0], errors[0]
+    detail = error.detail.replace(first.field, named.field, 1) if first.field else error.detail
+    return InvalidInput(detail, code=error.error_code, errors=errors)
+
+
+def _place(field: str, nested: str) -> str:
+    if field in {nested, _KEY} or field.startswith(_TOP):
+        return field.removeprefix(_TOP)
+    return f"{nested}.{field}" if field else nested
+
+
+def validate(model: type[Model], value: Mapping[str, Any]) -> Model:
     try:
         return model.model_validate(value)
     except ValidationError as error:
         each = error.errors(include_url=False, include_input=False)
-        found = [fault for one in each for fault in _field_errors(one, within)]
+        found = [fault for one in each for fault in _field_errors(one)]
     missing = all(each.code == "missing" for each in found)
     first = found[0]
     rest = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
@@ -137,14 +165,13 @@ _MESSAGES = {
 }
 
 
-def _field_errors(error: ErrorDetails, within: str) -> list[FieldError]:
+def _field_errors(error: ErrorDetails) -> list[FieldError]:
     """One for each field that it is about: a rule about several fields says itself which ones it means."""
     kind, context = error["type"], error.get("ctx", {})
     named = context.get("fields") or [context[name] for name in ("field",) if name in context] or [None]
     message = _MESSAGES.get(kind) or str(error["msg"]).removeprefix("Value error, ")
     places = [(*error["loc"], *([name] if name else [])) for name in named]
-    names = [within + ".".join(map(str, place)) if place else within[:-1] for place in places]
-    return [FieldError(name, _CODES.get(kind, kind), message) for name in names]
+    return [FieldError(".".join(map(str, place)), _CODES.get(kind, kind), message) for place in places]
 
 
 def _inspect(body: Any) -> None:

@@ -26,7 +26,7 @@ from app.core.vault import Vault
 from app.core.wake import Waker
 from app.domain.identity.models import Principal
 from app.web.body import parse_body, parse_form, parse_query
-from app.web.operation import Operation
+from app.web.operation import WRAPPED, Operation
 
 Result = TypeVar("Result")
 Model = TypeVar("Model", bound=BaseModel)
@@ -47,11 +47,10 @@ HEADERS = web.RequestKey("headers", dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
-class Visit:
-    """A request to what needs no credential: the handler finds out by itself whose page or link it is."""
+class Asked:
+    """A request that holds no connection to the database: what takes its time first takes one later."""
 
     request: web.Request
-    conn: Connection
     raw: bytes
     now: datetime
     operation: Operation
@@ -77,7 +76,8 @@ class Visit:
 
     def body(self, model: type[Model]) -> Model:
         self._check(model, self.operation.body)
-        return parse_body(self.request, self.raw, model, self.operation.nested)
+        operation = self.operation
+        return parse_body(self.request, self.raw, model, operation.nested, optional=operation.optional)
 
     def form(self, model: type[Model]) -> Model:
         """The same body from a page's button."""
@@ -92,8 +92,9 @@ class Visit:
         return model()
 
     def envelope(self, shown: Any) -> dict[str, Any]:
-        """The thing as the route's face wraps it."""
-        wrapped: dict[str, Any] = self.operation.answer.wrap(shown)
+        """The thing as the route's face wraps it; flat where the operation names no wrapping."""
+        answer = self.operation.answer
+        wrapped: dict[str, Any] = answer.wrap(shown) if isinstance(answer, WRAPPED) else {"success": True, **shown}
         return wrapped
 
     def answer(self, shown: Any) -> web.Response:
@@ -121,15 +122,22 @@ class Visit:
         text = self.request.match_info[name]
         return decode(kind, text) or text
 
+    def wake(self) -> None:
+        self.request.app[WAKER].wake()
+
+
+@dataclass(frozen=True, slots=True)
+class Visit(Asked):
+    """A request to what needs no credential: the handler finds out by itself whose page or link it is."""
+
+    conn: Connection
+
     async def write(self, work: Callable[[Connection], Awaitable[Result]]) -> Result:
         """Run `work` in one transaction (once more as a whole when the database refuses it for a conflict), then wake
         the worker, which may be owed something now."""
         result = await db.run(self.conn, work)
         self.wake()
         return result
-
-    def wake(self) -> None:
-        self.request.app[WAKER].wake()
 
 
 @dataclass(frozen=True, slots=True)

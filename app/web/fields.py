@@ -174,6 +174,8 @@ Name = Annotated[
 ]
 Text = Annotated[str, StringConstraints(max_length=5000)]
 Phone = Annotated[str, StringConstraints(min_length=3, max_length=50)]
+# as it was typed: spaces at its ends are a part of it
+Password = Annotated[str, StringConstraints(strip_whitespace=False, min_length=10, max_length=200)]
 Handle = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")]
 # Of queries, where everything is text.
 AskedNumber = Annotated[int, BeforeValidator(_digits)]

@@ -43,6 +43,11 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
+class DataList(Data):
+    """`{"data": […]}`: of a few things, all at once."""
+
+
+@dataclass(frozen=True, slots=True)
 class DataPage(Data):
     """`{"data": […], "pagination": {"page", "limit", "total", "has_more"}}`. more: what a face calls the last one."""
 
@@ -56,14 +61,17 @@ class BotPage(DataPage):
     more: ClassVar[str] = "hasMore"
 
 
+WRAPPED = (One, Many, Data)
+
+
 @dataclass(frozen=True, slots=True)
 class Operation:
     """nested: the name under which the body's fields stand, where a face wants one. answer: `One`, `Many`, `Data`,
     `DataPage` or the TypedDict of its JSON, or None where there is no body. problems: codes that it
     answers besides those which follow from the rest (credentials, scopes, ids in the path, bodies, limits). replays: it
     takes an Idempotency-Key. optional: no body at all is an empty one. page: a browser gets HTML instead. media: what
-    the answer is, where it is no JSON. name: the operationId, where the one made from method and path is not what a
-    client library would call it."""
+    the answer is, where it is no JSON. cookie: it sets the session cookie, or takes it away. name: the operationId,
+    where the one made from method and path is not what a client library would call it."""
 
     summary: str
     body: type[BaseModel] | None = None
@@ -76,4 +84,5 @@ class Operation:
     optional: bool = False
     page: bool = False
     media: str = ""
+    cookie: bool = False
     name: str = ""

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import ClassVar, Protocol, TypeVar
 
 from aiohttp import HttpVersion11, hdrs, web
 
@@ -27,8 +27,12 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 PUBLIC = "public"
 """In the place of a scope: nobody is asked for a key."""
 
+OPEN, CONFIGURED, CLOSED = "open", "configured", "closed"
+"""Which sites' JavaScript may call a route: every one, those that the operator names, none but our own."""
+
 LIMITER = web.AppKey("limiter", Limiter)
 
+Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Handler = Callable[[Call], Awaitable[web.StreamResponse]]
 PublicHandler = Callable[[Visit], Awaitable[web.StreamResponse]]
 
@@ -65,8 +69,13 @@ class Route:
         """Any of them."""
         return (self.scope, self.or_scope) if self.or_scope else (self.scope,)
 
+    access: ClassVar[str] = CONFIGURED
+
     def is_for_token(self, request: web.Request) -> bool:
         return self.by_token is not None and self.by_token.takes(request)
+
+    def guarded(self) -> Answering:
+        return counting_strangers(_guarded(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,29 +86,46 @@ class PublicRoute:
     path: str
     handler: PublicHandler
     operation: Operation
+    access: ClassVar[str] = OPEN
 
     @property
     def scope(self) -> str:
         return PUBLIC
 
+    def guarded(self) -> Answering:
+        return _open(self)
 
-Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+class AnyRoute(Protocol):
+    """What every kind of route has. access: which sites' JavaScript may call it."""
+
+    @property
+    def method(self) -> str: ...
+    @property
+    def path(self) -> str: ...
+    @property
+    def scope(self) -> str: ...
+    @property
+    def operation(self) -> Operation: ...
+    @property
+    def access(self) -> str: ...
+    def guarded(self) -> Answering: ...
 
 
-def add_routes(app: web.Application, routes: Iterable[Route | PublicRoute]) -> None:
+def add_routes(app: web.Application, routes: Iterable[AnyRoute]) -> None:
     """Routes, a 405 with `Allow` for every other method of their paths, and the answer to a browser's preflight."""
-    by_path: dict[str, list[Route | PublicRoute]] = {}
+    by_path: dict[str, list[AnyRoute]] = {}
     for route in routes:
         by_path.setdefault(route.path, []).append(route)
     for path, group in by_path.items():
         resource = app.router.add_resource(path)
         for route in group:
-            handler = _guarded(route) if isinstance(route, Route) else _open(route)
+            handler = route.guarded()
             resource.add_route(route.method, handler, expect_handler=_expected)
             if route.method == hdrs.METH_GET:
                 resource.add_route(hdrs.METH_HEAD, handler)
         methods = [route.method for route in resource]
-        resource.add_route(hdrs.METH_ANY, _refusing(methods, _publicity(group)), expect_handler=_expected)
+        resource.add_route(hdrs.METH_ANY, _refusing(methods, _access(group)), expect_handler=_expected)
 
 
 def _guarded(route: Route) -> Answering:
@@ -109,7 +135,7 @@ def _guarded(route: Route) -> Answering:
             return with_etag(request, response) if route.method == hdrs.METH_GET else response
         allow(request, public=False)
         key = _bearer(request)
-        _check_path(request)
+        check_path(request)
         raw = await read_body(request) if request.body_exists else b""
         now = datetime.now(UTC)
         async with db.acquire(request.app[POOL]) as conn:
@@ -121,10 +147,10 @@ def _guarded(route: Route) -> Answering:
                 principal = await authenticate(conn, key, request.app[VAULT], now)
                 request.app[KEYS].remember(key, principal, now)
             try:
-                principal.require(*route.scopes)
                 limit = Limit("key", str(principal.key_id), _quota(request, principal))
                 await request.app[LIMITER].check(request, limit)
-                response = await route.handler(Call(request, conn, raw, now, route.operation, principal))
+                principal.require(*route.scopes)
+                response = await route.handler(Call(request, raw, now, route.operation, conn, principal))
             except SlotwireError as error:
                 # that a slot is gone was found out by a statement that proves the key
                 if known and not isinstance(error, SlotTaken | SlotUnavailable):
@@ -134,6 +160,21 @@ def _guarded(route: Route) -> Answering:
         return with_etag(request, response) if route.method == hdrs.METH_GET else response
 
     return answer
+
+
+def counting_strangers(answer: Answering) -> Answering:
+    """Whoever guesses keys or cookies is counted by address, like everybody who has none."""
+
+    async def counted(request: web.Request) -> web.StreamResponse:
+        try:
+            return await answer(request)
+        except Unauthorized:
+            settings = request.app[SETTINGS]
+            address = address_of(request, settings.trusted_proxies)
+            await request.app[LIMITER].check(request, Limit("address", address, settings.limit_public))
+            raise
+
+    return counted
 
 
 def _quota(request: web.Request, principal: Principal) -> Quota | None:
@@ -154,10 +195,10 @@ async def _visit(request: web.Request, handler: PublicHandler, operation: Operat
     settings = request.app[SETTINGS]
     address = address_of(request, settings.trusted_proxies)
     await request.app[LIMITER].check(request, Limit("address", address, settings.limit_public))
-    _check_path(request)
+    check_path(request)
     raw = await read_body(request) if request.body_exists else b""
     async with db.acquire(request.app[POOL]) as conn:
-        return await handler(Visit(request, conn, raw, datetime.now(UTC), operation))
+        return await handler(Visit(request, raw, datetime.now(UTC), operation, conn))
 
 
 async def _expected(request: web.Request) -> None:
@@ -168,33 +209,36 @@ async def _expected(request: web.Request) -> None:
         request.writer.output_size = 0
 
 
-def _check_path(request: web.Request) -> None:
+def check_path(request: web.Request) -> None:
     """Raises NotFound for what no id or code can be, and the database could not even be asked for."""
     for value in request.match_info.values():
         if not value.isprintable():
             raise NotFound("There is nothing at this path.")
 
 
-def _publicity(group: Iterable[Route | PublicRoute]) -> Callable[[web.Request], bool]:
-    """Whether a request to this path, or what a browser asks leave for, is a visitor's. Where keys and tokens share a
+def _access(group: Iterable[AnyRoute]) -> Callable[[web.Request], str]:
+    """Whose JavaScript a request to this path, or what a browser asks leave for, may be. Where keys and tokens share a
     method, it is the one's or the other's by what the address holds."""
     by_method = {route.method: route for route in group}
+    # an unknown method is refused to whoever may use all the others
+    strictest = max((route.access for route in by_method.values()), key=(OPEN, CONFIGURED, CLOSED).index)
 
-    def is_public(request: web.Request) -> bool:
+    def access(request: web.Request) -> str:
         route = by_method.get(request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_METHOD, request.method))
-        if not isinstance(route, Route):
-            return route is not None or all(isinstance(each, PublicRoute) for each in by_method.values())
-        return route.is_for_token(request)
+        if route is None:
+            return strictest
+        return OPEN if isinstance(route, Route) and route.is_for_token(request) else route.access
 
-    return is_public
+    return access
 
 
-def _refusing(allowed: list[str], is_public: Callable[[web.Request], bool]) -> Answering:
+def _refusing(allowed: list[str], access: Callable[[web.Request], str]) -> Answering:
     async def refuse(request: web.Request) -> web.StreamResponse:
-        public = is_public(request)
-        if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
-            return preflight(request, sorted(allowed), public=public)
-        allow(request, public=public)
+        whose = access(request)
+        if whose != CLOSED:
+            if request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers:
+                return preflight(request, sorted(allowed), public=whose == OPEN)
+            allow(request, public=whose == OPEN)
         raise MethodNotAllowed(f"{request.method} is not possible here.", allowed=allowed)
 
     return refuse

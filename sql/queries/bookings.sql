@@ -154,6 +154,15 @@ from bookings b
 left join event_types t on t.org_id = b.org_id and t.id = b.event_type_id
 where b.org_id = $1 and b.id = any($2::uuid[]);
 
+-- name: list_steps
+select from_status, to_status, at, by, reason, by_id
+from booking_history where org_id = $1 and booking_id = $2 order by no;
+
+-- name: has_part_in
+select exists (
+    select from bookings where org_id = $1 and id = $2 and (created_by_user_id = $3 or host_ids @> array[$3::uuid])
+);
+
 -- name: lock_booking
 -- Taken before the booking is read, so that two actions at once see each other's outcome. NO KEY: history and events
 -- point at bookings.
@@ -220,6 +229,19 @@ with booking as (
     join event_types t on t.org_id = $1 and t.id = b.event_type_id and t.assignment = 'round_robin'
     where $7 = 'DRAFT' and b.sitting_id is null and (select count(*) from given_back) >= 0
       and h.org_id = $1 and h.event_type_id = b.event_type_id and h.user_id = any(b.host_ids) and h.assigned_count > 0
+), offered as (
+    -- a place that was offered to somebody who waited: its time ran out, or nobody wanted it
+    update waitlist_entries w
+    set status = case when $5 = 'hold_expired' then 'expired' else 'left' end, ended_at = $3
+    from booking b
+    where $7 = 'DRAFT' and w.org_id = $1 and w.booking_id = b.id and w.status = 'offered'
+), vacancy as (
+    -- only where somebody waits for anything: one look at an index that is empty as a rule
+    insert into outbox (org_id, topic, ref_id, due_at)
+    select $1, 'vacancy', b.event_type_id, $3
+    from booking b
+    where $13 = 'CANCELLED' and b.event_type_id is not null
+      and exists (select from waitlists l where l.org_id = $1 and l.next_check_at is not null)
 ), step as (
     insert into booking_history (org_id, booking_id, no, from_status, to_status, at, by, by_id, reason)
     select $1, b.id, 1 + (select count(*) from booking_history h where h.org_id = $1 and h.booking_id = b.id),
@@ -295,6 +317,10 @@ with booking as (
     update allocations a set expires_at = null
     from booking b
     where a.org_id = $1 and a.booking_id = b.id
+), offered as (
+    update waitlist_entries w set status = 'booked', ended_at = $5
+    from booking b
+    where w.org_id = $1 and w.booking_id = b.id and w.status = 'offered'
 ), step as (
     insert into booking_history (org_id, booking_id, no, from_status, to_status, at, by, by_id)
     select $1, b.id, 1 + (select count(*) from booking_history h where h.org_id = $1 and h.booking_id = b.id),

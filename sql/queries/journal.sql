@@ -10,7 +10,11 @@ join events e on e.org_id = d.org_id and e.id = d.event_id
 where d.org_id = $1 and d.webhook_id = $2 and ($3::text[] is null or d.status = any($3))
   and (d.created_at, d.id) < (coalesce($4::timestamptz, 'infinity'), coalesce($5::uuid, 'ffffffff-ffff-ffff-ffff-ffffffffffff'))
 order by d.created_at desc, d.id desc
-limit $6;
+limit $6 offset $7;
+
+-- name: count_deliveries
+select count(*) from deliveries d
+where d.org_id = $1 and d.webhook_id = $2 and ($3::text[] is null or d.status = any($3));
 
 -- name: find_delivery_place
 select created_at, id from deliveries where org_id = $1 and webhook_id = $2 and id = $3;

@@ -83,7 +83,7 @@ with chosen as (
 )
 select l.org_id, l.id, l.kind, l.role, l.recipient, l.booking_id, l.happened_at, l.ical_method, l.organizer, l.data,
        l.attempts, l.leased_until, l.created_at, l.next_attempt_at, l.error, e.body, b.status, b.starts_at, b.ends_at, b.attendee_email, b.token_version,
-       t.title, coalesce(t.seats, 1) > 1 as seated, t.questions, o.name as org_name, o.settings,
+       coalesce(t.title, r.name) as title, coalesce(t.seats, 1) > 1 as seated, t.questions, o.name as org_name, o.settings,
        o.secret_sealed, u.name as user_name, u.timezone as user_zone, u.locale as user_locale,
        (select jsonb_agg(jsonb_build_object('id', h.id, 'name', h.name, 'address', h.email) order by h.id)
         from users h
@@ -102,6 +102,7 @@ left join events e on e.org_id = l.org_id and e.id = l.event_id
 left join bookings b on b.org_id = l.org_id and b.id = l.booking_id
 left join bookings p on p.org_id = b.org_id and p.id = b.rescheduled_from_id
 left join event_types t on t.org_id = b.org_id and t.id = b.event_type_id
+left join resources r on r.org_id = b.org_id and r.id = b.resource_id
 left join users u on u.org_id = l.org_id and u.id = l.user_id
 order by l.bulk, l.next_attempt_at;
 

@@ -57,6 +57,13 @@ where r.org_id = $1 and r.archived_at is null
 order by r.id
 limit $6;
 
+-- name: count_resources
+select count(*)
+from resources r
+where r.org_id = $1 and r.archived_at is null and (r.active or not $5::boolean)
+  and ($2::uuid is null or r.location_id = $2) and ($3::text is null or r.kind = $3)
+  and ($4::int is null or r.capacity >= $4);
+
 -- name: lock_resource
 -- Before its units, in every edit. NO KEY: bookings point at resources, and must not wait for an edit of its name.
 select id from resources where org_id = $1 and id = $2 and archived_at is null for no key update;

@@ -134,7 +134,7 @@ async def test_a_page_deep_in_a_list(conn: db.Connection, tenant: Tenant, crowd:
         _MANY - 10,
     )
     assert late is not None
-    assert await passed_over(conn, LISTS.find_bookings, tenant.org_id, *filters.arguments(), *late, 5, 0) < 50
+    assert await passed_over(conn, LISTS.find_bookings, tenant.org_id, *filters.arguments(), *late, 5, 0, None) < 50
 
 
 @pytest.mark.parametrize("by", ["status", "event type", "e-mail", "resource", "period"])
@@ -151,7 +151,7 @@ async def test_what_is_rare_is_found_at_once(
         "period": Filters(starts_from=datetime.fromisoformat(sought["start_time"])),
     }[by]
     place = (None, None, 50, 0) if statement == "find_bookings" else ()
-    values = (tenant.org_id, *filters.arguments(), *place)
+    values = (tenant.org_id, *filters.arguments(), *place, None)
     assert await passed_over(conn, getattr(LISTS, statement), *values) < 50
 
 

@@ -149,6 +149,7 @@ def test_help_everywhere(settings: Settings) -> None:
         ["migrate"],
         ["bootstrap"],
         ["doctor"],
+        ["rotate-keys"],
         ["zones"],
         ["torture"],
         ["openapi"],

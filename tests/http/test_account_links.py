@@ -21,7 +21,6 @@ from app.domain.identity.organizations import RESERVED_HANDLES
 from app.domain.identity.passwords import is_password
 from app.domain.notifications.accounts import account_link
 from app.domain.notifications.letters import Kind
-from app.faces.public import accounts
 from app.main import build_app
 from tests.calendars import secret_of
 from tests.conftest import AiohttpClient
@@ -263,9 +262,10 @@ async def test_a_password_is_hashed_beside_the_event_loop_and_only_for_a_good_li
 
     def note(password: str) -> str:
         threads.append(threading.get_ident())
-        return passwords.hash_password(password)
+        return hash_now(password)
 
-    monkeypatch.setattr(accounts, "hash_password", note)
+    hash_now = passwords.hash_password
+    monkeypatch.setattr(passwords, "hash_password", note)
     path = await link(AccountPurpose.INVITATION)
     for wrong in ["/invite/x", path[:-1], path.replace("/invite/", "/password/")]:
         assert (await anybody.post(wrong, {"password": WORDS})).status == 404

@@ -12,29 +12,44 @@ from app.core.vault import Vault
 from app.domain.identity.keys import is_well_formed, mint_key
 from app.domain.identity.scopes import SCOPES, covers
 from app.faces.public.routes import ROUTES as PUBLIC_ROUTES
-from app.faces.v1.routes import ROUTES
+from app.main import ROUTES as EVERY
 from app.main import build_app
 from app.web.routing import PublicRoute, Route
 from tests.conftest import AiohttpClient
 from tests.support import Answer, Api, booking_body, make_tenant
 from tests.visitors import BROWSER
+from tests.waiting import waiting_body
 
+# of keys, whichever face they are of
+ROUTES = [route for route in EVERY if isinstance(route, Route)]
 ROUTE_NAMES = [f"{route.method} {route.path}" for route in ROUTES]
 
 
 def filled(route: Route, ids: dict[str, str]) -> str:
     """The route's path with ids that exist for its owner; without them, with one that is no token of a link."""
-    noun = route.path.split("/")[2]
-    return re.sub(r"\{\w+\}", ids.get(noun, "bkg_x"), route.path)
+    return re.sub(r"([\w-]+)/\{\w+\}", lambda found: f"{found[1]}/{ids.get(found[1], 'bkg_x')}", route.path)
+
+
+def asked(route: Route, ids: dict[str, str], soon: datetime) -> str:
+    """The same with a query, where nothing is answered without one."""
+    day, hour = soon.date(), "T10:00:00Z"
+    queries = {
+        "/v1/slots": f"event_type=theirs&start={day}&end={day}",
+        "/v1/resources/availability": f"starts_at={day}{hour}&ends_at={day}{hour.replace('10', '11')}",
+        "/api/v1/availability": f"booking_link_id=theirs&date={day}",
+    }
+    return f"{filled(route, ids)}?{queries.get(route.path, '')}"
 
 
 async def things(api: Api, soon: datetime) -> dict[str, str]:
     """One of each noun, by the path segment that it stands behind."""
-    event_type = await api.event_type(code="theirs", booking_window_days=None)
+    event_type = await api.event_type(code="theirs", booking_window_days=None, waitlist=True)
     schedule = (await api.get("/v1/schedules")).ok()["schedules"][0]
     webhook = (await api.post("/v1/webhooks", {"url": "http://127.0.0.1:9/hook"})).ok(201)["webhook"]
     link = (await api.post("/v1/event-types/theirs/links")).ok(201)["link"]
     booking = (await api.book("theirs", soon + timedelta(hours=9))).ok(201)["booking"]
+    waiting = waiting_body(event_type, soon + timedelta(hours=9))
+    entry = (await api.post("/v1/waitlist", waiting)).ok(201)["waitlist_entry"]
     location = (await api.post("/v1/locations", {"name": "x", "timezone": "UTC"})).ok(201)["location"]
     room = {"name": "x", "kind": "room", "location_id": location["id"]}
     resource = (await api.post("/v1/resources", room)).ok(201)["resource"]
@@ -50,6 +65,7 @@ async def things(api: Api, soon: datetime) -> dict[str, str]:
         "events": event["id"],
         "deliveries": delivery["id"],
         "bookings": booking["id"],
+        "waitlist": entry["id"],
         "users": user["id"],
         "teams": team["id"],
         "locations": location["id"],
@@ -58,8 +74,8 @@ async def things(api: Api, soon: datetime) -> dict[str, str]:
 
 
 def test_every_route_declares_a_scope_that_exists() -> None:
-    assert [route for route in ROUTES if route.scope not in {*SCOPES, "any"}] == []
-    assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES)
+    assert [route for route in ROUTES if not {*SCOPES, "any"}.issuperset(route.scopes)] == []
+    assert len({(route.method, route.path) for route in EVERY}) == len(EVERY)
 
 
 def test_reading_never_grants_writing() -> None:
@@ -112,11 +128,22 @@ async def test_pages_of_links_bring_nothing_and_are_kept_nowhere(api: Api, route
     "route", [route for route in ROUTES if route.scope != "any"], ids=lambda r: f"{r.method} {r.path}"
 )
 async def test_without_its_scope_every_route_is_403(api: Api, route: Route, conn: db.Connection, vault: Vault) -> None:
-    others = tuple(scope for scope in SCOPES if not covers(frozenset({scope}), route.scope))
+    others = tuple(scope for scope in SCOPES if not any(covers(frozenset({scope}), each) for each in route.scopes))
     weak = await make_tenant(conn, vault, scopes=others)
     answer = await Api(api.client, weak.api_key).call(route.method, filled(route, {}))
     assert answer.ok(403)["code"] == "insufficient_scope"
-    assert route.scope in answer.json["detail"]
+    assert " or ".join(route.scopes) in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "route", [route for route in ROUTES if route.scope != "any"], ids=lambda r: f"{r.method} {r.path}"
+)
+async def test_with_any_of_its_scopes_every_route_is_open(
+    api: Api, route: Route, conn: db.Connection, vault: Vault
+) -> None:
+    for scope in route.scopes:
+        bearer = Api(api.client, (await make_tenant(conn, vault, scopes=(scope,))).api_key)
+        assert (await bearer.call(route.method, filled(route, {}))).status not in {401, 403}
 
 
 @pytest.mark.parametrize(
@@ -206,6 +233,33 @@ async def test_etags_spare_the_body(api: Api) -> None:
     await api.event_type()
     changed = await api.get("/v1/event-types", If_None_Match=first.headers["ETag"])
     assert changed.status == 200
+
+
+READING = [route for route in ROUTES if route.method == "GET"]
+
+
+@pytest.mark.parametrize("route", READING, ids=lambda r: r.path)
+async def test_every_get_has_an_etag_and_a_head(api: Api, route: Route, soon: datetime) -> None:
+    path = asked(route, await things(api, soon), soon)
+    first = await api.get(path)
+    assert first.status == 200, first.raw
+    same = await api.get(path, If_None_Match=first.headers["ETag"])
+    assert (same.status, same.raw) == (304, b"")
+    assert same.headers["ETag"] == first.headers["ETag"]
+    head = await api.call("HEAD", path)
+    assert (head.status, head.raw) == (200, b"")
+    assert head.headers["ETag"] == first.headers["ETag"]
+
+
+@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
+async def test_every_path_says_which_methods_it_has(api: Api, path: str) -> None:
+    methods = {route.method for route in EVERY if route.path == path}
+    expected = sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+    for method in {"GET", "POST", "PATCH", "DELETE", "PUT"} - methods:
+        answer = await api.call(method, re.sub(r"\{\w+\}", "bkg_x", path))
+        assert answer.ok(405)["code"] == "method_not_allowed"
+        assert answer.headers["Allow"] == ", ".join(expected)
+        assert ("success" in answer.json) == path.startswith("/v1/")
 
 
 async def test_methods_and_paths(api: Api) -> None:

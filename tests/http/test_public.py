@@ -98,6 +98,7 @@ async def test_what_a_page_shows(api: Api, anybody: Anybody, tenant: Tenant) -> 
         "requires_confirmation": True,
         "seats": 2,
         "assignment": "round_robin",
+        "waitlist": False,
         "hosts": [],
         "timezone": "UTC",
     }

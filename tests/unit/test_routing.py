@@ -98,7 +98,7 @@ def test_a_hold_may_bring_what_is_required_later_but_nothing_wrong() -> None:
 
 
 def test_an_unknown_question_is_refused_by_name_of_those_there_are() -> None:
-    with pytest.raises(InvalidInput, match=r"answers\.0\.question_id: .*q, r"):
+    with pytest.raises(InvalidInput, match=r"answers\.0\.question_id: .*q \('.+'\), r \('"):
         check_answers([question(), question(question_id="r")], [answer("a", "s")], complete=True)
     assert refusals([], [answer("a")]) == [("answers.0.question_id", "unknown_id")]
     assert refusals([question()], [answer("a", "Q")]) == [("answers.0.question_id", "unknown_id")]

@@ -59,7 +59,7 @@ def decide(inputs: Inputs, order: Order, now: datetime) -> Decision:
     if order.moved is not None:
         return _decide_moved(inputs, order, order.moved, now)
     wanted, token = order.wanted, order.token
-    verdict = verdict_on(inputs, wanted.answers, held=wanted.hold_seconds is not None)
+    verdict = verdict_on(inputs, wanted.answers, held=wanted.hold_seconds is not None and not wanted.is_answered)
     if token is not None and (token.config_version != inputs.rules.config_version or token.expires <= now.timestamp()):
         minutes = token.minutes if token.minutes in inputs.rules.durations_minutes else None
         asked = ask(inputs, duration=minutes, among=verdict.host_ids)
@@ -111,6 +111,11 @@ async def refusal(conn: Connection, caller: Caller, order: Order, decision: Deci
             now=now,
         )
     return refused
+
+
+def sentence_for(code: str) -> str:
+    """What a reason means to whoever wanted the slot."""
+    return _SENTENCES[code]
 
 
 def taken_by(code: str) -> SlotTaken:

@@ -3,6 +3,7 @@
 Shape (the API contract, "Webhooks out"): `{"id", "type", "timestamp", "api_version", "sequence", "data"}`.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -26,9 +27,10 @@ RESCHEDULED = "booking.rescheduled"
 COMPLETED = "booking.completed"
 NO_SHOW = "booking.no_show"
 REMINDER = "booking.reminder"
+OFFERED = "waitlist.offered"
 
 # What people hear of, too; of an update only when it is the e-mail that changed.
-_NOTICED = frozenset({CREATED, CONFIRMED, DECLINED, CANCELLED, RESCHEDULED})
+_NOTICED = frozenset({CREATED, CONFIRMED, DECLINED, CANCELLED, RESCHEDULED, OFFERED})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,11 @@ def reminder_event(booking: Booking, minutes_before: int, now: datetime) -> Even
     """The booking begins in so many minutes, or less where the worker was away."""
     data = {"booking": represent(booking), "reminder": {"minutes_before": minutes_before}}
     return _event(booking, REMINDER, data, now=now)
+
+
+def offered_event(booking: Booking, entry: Mapping[str, Any], now: datetime) -> Event:
+    """A place is held for somebody who waited. entry: as the API shows it."""
+    return _event(booking, OFFERED, {"waitlist_entry": entry, "booking": represent(booking)}, now=now)
 
 
 def moved_event(booking: Booking, shown: BookingShown, previous: BookingShown, now: datetime) -> Event:

@@ -37,6 +37,8 @@ class Filters:
     resource_id: UUID | None = None
     starts_from: datetime | None = None
     starts_before: datetime | None = None
+    # hosts it, or made it
+    of_user_id: UUID | None = None
 
     def arguments(self) -> tuple[object, ...]:
         statuses = None if self.statuses is None else [status.value for status in self.statuses]
@@ -54,12 +56,12 @@ async def list_bookings(
     In a snapshot of the caller's. Raises InvalidInput for a cursor that names none.
     """
     place = (None, None) if after is None else await _place_of(conn, org_id, after)
-    rows = await conn.fetch(SQL.find_bookings, org_id, *filters.arguments(), *place, limit, skip)
+    rows = await conn.fetch(SQL.find_bookings, org_id, *filters.arguments(), *place, limit, skip, filters.of_user_id)
     return await get_bookings(conn, org_id, [row["id"] for row in rows])
 
 
 async def count_bookings(conn: Connection, org_id: UUID, filters: Filters) -> int:
-    count: int = await conn.fetchval(SQL.count_bookings, org_id, *filters.arguments())
+    count: int = await conn.fetchval(SQL.count_bookings, org_id, *filters.arguments(), filters.of_user_id)
     return count
 
 
@@ -79,12 +81,13 @@ class Stats:
 
 
 async def count_by_kind(
-    conn: Connection, org_id: UUID, start: datetime | None, end: datetime | None, zone: str
+    conn: Connection, org_id: UUID, start: datetime | None, end: datetime | None, zone: str, of: UUID | None = None
 ) -> Stats:
-    """Of the bookings that start in [start, end); zone: the IANA zone whose days they are counted by."""
+    """Of the bookings that start in [start, end); zone: the IANA zone whose days they are counted by. of: only those
+    that this person hosts or made."""
     # no zone is off by anything but quarters of an hour
     seconds = _DAY_SECONDS if zone == "UTC" else _QUARTER_SECONDS
-    rows = await conn.fetch(SQL.count_by_kind, org_id, start, end, seconds)
+    rows = await conn.fetch(SQL.count_by_kind, org_id, start, end, seconds, of)
     statuses: dict[str, int] = {row["status"]: row["count"] for row in rows if row["kind"] == _BY_STATUS}
     types = [(row["event_type_id"], row["code"], row["count"]) for row in rows if row["kind"] == _BY_EVENT_TYPE]
     hosts: Counter[UUID] = Counter()

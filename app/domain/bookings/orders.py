@@ -16,7 +16,7 @@ from app.domain.bookings.models import Attendee, Booking
 class NewBooking:
     """`event_type` is an id or a code, `duration_minutes` one of its durations. Either a slot token says event type and
     start, or they are given; a link says the event type too. hold_seconds: keep the slot as DRAFT for so long; then
-    attendee and answers may come with `finish_booking`."""
+    attendee and answers may come with `finish_booking`, unless it is said that the answers are complete."""
 
     event_type: UUID | str | None
     start: datetime | None
@@ -31,6 +31,7 @@ class NewBooking:
     notes: str | None = None
     slot_token: str | None = None
     hold_seconds: int | None = None
+    is_answered: bool = False
     link_code: str | None = None
 
 

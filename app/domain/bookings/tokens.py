@@ -17,9 +17,17 @@ class Purpose(StrEnum):
     CONFIRM = "confirm"
     # changes nothing: for the calendar entry of the booking
     VIEW = "view"
+    # of a place that is held for somebody who waited: to take it, or to leave it to the next in line
+    OFFER = "offer"
 
 
-_PREFIXES = {Purpose.CANCEL: "", Purpose.RESCHEDULE: "", Purpose.CONFIRM: "cft_", Purpose.VIEW: "vwt_"}
+_PREFIXES = {
+    Purpose.CANCEL: "",
+    Purpose.RESCHEDULE: "",
+    Purpose.CONFIRM: "cft_",
+    Purpose.VIEW: "vwt_",
+    Purpose.OFFER: "",
+}
 
 
 def _purpose(purpose: Purpose) -> str:

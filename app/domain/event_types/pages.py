@@ -45,13 +45,14 @@ class Page:
     requires_confirmation: bool
     seats: int
     assignment: str
+    waitlist: bool
     timezone: str
     hosts: tuple[tuple[UUID, str], ...]
 
 
 _PLAIN = (
     "id handle name slug title description duration_minutes durations_minutes questions services location "
-    "requires_confirmation seats assignment"
+    "requires_confirmation seats assignment waitlist"
 ).split()
 
 

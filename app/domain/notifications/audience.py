@@ -130,6 +130,11 @@ def _email_changed(news: News) -> Iterator[Owed]:
     yield from _hosts(news, news.booking, Kind.EMAIL_CHANGED, request)
 
 
+def _offered(news: News) -> Iterator[Owed]:
+    """The host hears of it when it is taken."""
+    yield from _attendee(news, news.booking, Kind.WAITLIST_OFFER, None)
+
+
 _PLANS = {
     events.CREATED: _created,
     events.CONFIRMED: _confirmed,
@@ -137,6 +142,7 @@ _PLANS = {
     events.CANCELLED: _cancelled,
     events.RESCHEDULED: _rescheduled,
     events.UPDATED: _email_changed,
+    events.OFFERED: _offered,
 }
 
 

@@ -151,6 +151,8 @@ def _links(row: sql.Row, kind: Kind, role: Role, secret: bytes, public_url: str)
     if role is Role.HOST and kind is Kind.PENDING and row["status"] == Status.PENDING_CONFIRMATION:
         address = f"{public_url}/v1/bookings/{token(Purpose.CONFIRM)}"
         return {"confirm": f"{address}/confirm", "decline": f"{address}/decline"}
+    if kind is Kind.WAITLIST_OFFER:
+        return {"offer": f"{public_url}/v1/offers/{token(Purpose.OFFER)}"}
     if role is Role.ATTENDEE and row["recipient"].lower() == (row["attendee_email"] or "").lower():
         links = {
             "reschedule": f"{public_url}/v1/reschedule/{token(Purpose.RESCHEDULE)}",

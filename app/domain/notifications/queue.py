@@ -151,12 +151,13 @@ def _mails_of(row: sql.Row, body: dict[str, Any], sender: str | None) -> Iterabl
         Host(UUID(each["user_id"]), each["address"], each["writes"], each["invites"]) for each in row["hosts"] or ()
     )
     asked = frozenset(each.lower() for each in row["asked"])
+    facts = {"until": data["booking"]["hold_expires_at"]} if row["type"] == events.OFFERED else {}
     news = News(row["type"], data["booking"], previous, {host.user_id: host for host in hosts}, asked)
     for owed in letters_owed(news):
         organizer = (row["organizer"] or sender) if owed.method else None
         # what waits for an answer is told after what it takes the place of
         at = row["at"] + timedelta(microseconds=owed.kind is Kind.PENDING)
-        yield Mail(row["org_id"], owed, at, row["booking_id"], row["ref_id"], row["ical_uid"], organizer)
+        yield Mail(row["org_id"], owed, at, row["booking_id"], row["ref_id"], row["ical_uid"], organizer, facts)
 
 
 def _reminders_of(row: sql.Row, body: dict[str, Any]) -> Iterable[Planned]:

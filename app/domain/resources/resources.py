@@ -89,6 +89,12 @@ async def list_resources(
     return [read_resource(row) for row in await conn.fetch(SQL.list_resources, org_id, *values)]
 
 
+async def count_resources(conn: Connection, org_id: UUID, wanted: Wanted, *, only_active: bool) -> int:
+    values = (wanted.location_id, wanted.kind, wanted.min_capacity, only_active)
+    count: int = await conn.fetchval(SQL.count_resources, org_id, *values)
+    return count
+
+
 async def update_resource(
     conn: Connection, org_id: UUID, resource_id: UUID, changes: Mapping[str, Any], now: datetime
 ) -> Resource:

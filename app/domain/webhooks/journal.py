@@ -49,10 +49,16 @@ class LoggedDelivery:
 
 
 async def list_deliveries(
-    conn: Connection, org_id: UUID, webhook_id: UUID, statuses: Sequence[str] | None, after: UUID | None, limit: int
+    conn: Connection,
+    org_id: UUID,
+    webhook_id: UUID,
+    statuses: Sequence[str] | None,
+    after: UUID | None,
+    limit: int,
+    skip: int = 0,
 ) -> list[LoggedDelivery]:
-    """Up to `limit` deliveries of a webhook, newest first, after the one that the cursor names. Raises NotFound, and
-    InvalidInput for a cursor that names none of it."""
+    """Up to `limit` deliveries of a webhook, newest first, after the one that the cursor names, or without the first
+    `skip`. Raises NotFound, and InvalidInput for a cursor that names none of it."""
     await get_webhook(conn, org_id, webhook_id)
     place: tuple[object, object] = (None, None)
     if after is not None:
@@ -60,8 +66,13 @@ async def list_deliveries(
         if row is None:
             raise unknown_cursor()
         place = (row["created_at"], row["id"])
-    rows = await conn.fetch(SQL.list_deliveries, org_id, webhook_id, statuses, *place, limit)
+    rows = await conn.fetch(SQL.list_deliveries, org_id, webhook_id, statuses, *place, limit, skip)
     return [_delivery(row) for row in rows]
+
+
+async def count_deliveries(conn: Connection, org_id: UUID, webhook_id: UUID, statuses: Sequence[str] | None) -> int:
+    count: int = await conn.fetchval(SQL.count_deliveries, org_id, webhook_id, statuses)
+    return count
 
 
 async def redeliver(conn: Connection, org_id: UUID, delivery_id: UUID, now: datetime) -> LoggedDelivery:

@@ -11,11 +11,12 @@ from uuid import UUID
 from app.core.errors import InvalidInput
 from app.core.ids import Kind, encode, new_code, new_id
 from app.domain.bookings import events
-from app.domain.bookings.events import Event, event_of, moved_event, reminder_event, updated_event
+from app.domain.bookings.entries import Entry, EntryStatus, represent_entry
+from app.domain.bookings.events import Event, event_of, moved_event, offered_event, reminder_event, updated_event
 from app.domain.bookings.lifecycle import Status
 from app.domain.bookings.models import Attendee, BookedHost, Booking, Step, represent
 
-_AHEAD, _LONG = timedelta(days=7), timedelta(minutes=30)
+_AHEAD, _LONG, _HELD = timedelta(days=7), timedelta(minutes=30), timedelta(hours=1)
 _REMINDED = 1440
 _STATUSES = {
     events.CREATED: Status.SCHEDULED,
@@ -27,6 +28,7 @@ _STATUSES = {
     events.COMPLETED: Status.COMPLETED,
     events.NO_SHOW: Status.NO_SHOW,
     events.REMINDER: Status.SCHEDULED,
+    events.OFFERED: Status.DRAFT,
 }
 SAMPLES = tuple(_STATUSES)
 _JANE = Attendee("Jane Smith", "jane@example.com", "+1-555-0123", "America/New_York")
@@ -48,6 +50,8 @@ def sample_of(event_type: str, org_id: UUID, now: datetime) -> Event:
         return updated_event(booking, {"attendee": represent(before)["attendee"]}, noticed=False, now=now)
     if event_type == events.REMINDER:
         return reminder_event(booking, _REMINDED, now)
+    if event_type == events.OFFERED:
+        return offered_event(booking, represent_entry(_entry(booking, now)), now)
     return event_of(booking, event_type, represent(booking), now)
 
 
@@ -78,7 +82,7 @@ def _booking(org_id: UUID, status: Status, now: datetime) -> Booking:
         service_id=None,
         units=[],
         routing_trace=None,
-        hold_expires_at=None,
+        hold_expires_at=now + _HELD if status is Status.DRAFT else None,
         requires_confirmation=False,
         auto_complete=True,
         ical_uid=f"{encode(Kind.BOOKING, booking_id)}@slotwire",
@@ -93,5 +97,32 @@ def _booking(org_id: UUID, status: Status, now: datetime) -> Booking:
         event_sequence=0,
         created_at=now,
         updated_at=now,
-        history=(Step(Status.DRAFT, status, now, "api", None),),
+        history=() if status is Status.DRAFT else (Step(Status.DRAFT, status, now, "api", None),),
+    )
+
+
+def _entry(booking: Booking, now: datetime) -> Entry:
+    """Whose offer this booking is."""
+    assert booking.event_type_id is not None  # noqa: S101 -- see `_booking`
+    return Entry(
+        org_id=booking.org_id,
+        id=new_id(),
+        event_type_id=booking.event_type_id,
+        event_type_code="sample",
+        status=EntryStatus.OFFERED,
+        starts_at=booking.starts_at,
+        local_date=None,
+        attendee=_JANE,
+        duration_minutes=None,
+        service_id=None,
+        host_id=None,
+        answers=[],
+        notes=None,
+        custom_fields=booking.custom_fields,
+        metadata=booking.metadata,
+        booking_id=booking.id,
+        offered_at=now,
+        offer_expires_at=booking.hold_expires_at,
+        ended_at=None,
+        created_at=now - _AHEAD,
     )

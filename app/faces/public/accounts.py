@@ -4,17 +4,20 @@ The one rule: a link is asked whether it is good before anything else, so that n
 and looking changes nothing, since mail scanners look first.
 """
 
-import asyncio
 from dataclasses import dataclass
 
 from aiohttp import web
 
+from app.core.db import Connection
 from app.core.errors import InvalidInput
+from app.core.ids import Kind, encode
+from app.domain.identity import audit
 from app.domain.identity.account_tokens import AccountLink, AccountPurpose, open_account_link, set_password
-from app.domain.identity.passwords import hash_password
+from app.domain.identity.passwords import make_hash
 from app.faces.public import html
 from app.faces.public.links import by_link
 from app.faces.public.shapes import AccountShown, PasswordIn, PasswordSet
+from app.web.auditing import visitor
 from app.web.call import Visit, json_response
 from app.web.routing import PublicHandler
 
@@ -29,6 +32,7 @@ _WORDS = {
     AccountPurpose.INVITATION: _Words("Accept the invitation", "Choose a password, and the account is yours."),
     AccountPurpose.PASSWORD_RESET: _Words("Choose a new password", "It takes the place of the one before."),
 }
+_NOTED = {AccountPurpose.INVITATION: "member.joined", AccountPurpose.PASSWORD_RESET: "password.reset"}
 _REASONS = {
     "missing": "Write a password first.",
     "too_short": "This is too short: at least 10 characters, please.",
@@ -61,8 +65,14 @@ def decided(purpose: AccountPurpose) -> PublicHandler:
             if not html.wants_html(visit.request):
                 raise
             return _form(visit, purpose, link, error)
-        hashed = await asyncio.to_thread(hash_password, given.password)
-        await visit.write(lambda conn: set_password(conn, link, hashed, visit.now))
+        hashed = await make_hash(given.password)
+
+        async def change(conn: Connection) -> None:
+            await set_password(conn, link, hashed, visit.now)
+            target, doer = encode(Kind.USER, link.user_id), visitor(visit, link.user_id)
+            await audit.note(conn, link.org_id, doer, _NOTED[purpose], target, {}, visit.now)
+
+        await visit.write(change)
         if html.wants_html(visit.request):
             return html.page(title="Your password is set", lead="The account is ready.", lines=_lines(link))
         done: PasswordSet = {"success": True, "email": link.email}

@@ -75,9 +75,10 @@ def is_form(request: web.Request) -> bool:
 
 def page(status: int = 200, **values: Any) -> web.Response:
     """values: title, lead, lines [(term, text)]; the button's label, its form's action and the (name, value) that it
-    sends, if any; or, with an action, the words of a link back to it."""
+    sends, if any; other: the label and the action of a second one; or, with an action, the words of a link back to
+    it."""
     nothing = {"lead": "", "lines": (), "button": None, "action": None, "danger": False, "field": None, "back": None}
-    return _response(_PAGE.render(style=_STYLE, **{**nothing, **values}), status)
+    return _response(_PAGE.render(style=_STYLE, **{"other": None, **nothing, **values}), status)
 
 
 def slots_page(**values: Any) -> web.Response:

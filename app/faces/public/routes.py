@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from app.domain.bookings.lifecycle import Action
 from app.domain.identity.account_tokens import AccountPurpose
-from app.faces.public import accounts, book, calendars, moves, optouts, tokens
+from app.faces.public import accounts, book, calendars, moves, offers, optouts, tokens, waitlist
 from app.faces.public.shapes import (
     AccountShown,
     BookingPageShown,
@@ -19,6 +19,7 @@ from app.faces.public.shapes import (
     PublicBookingIn,
     PublicBookingShown,
 )
+from app.faces.public.waitlist_shapes import OfferShown, PublicWaitlistIn, PublicWaitlistShown
 from app.web.calendars import MEDIA, InviteQuery
 from app.web.operation import Operation
 from app.web.routing import ByToken, PublicRoute, Route
@@ -27,6 +28,7 @@ from app.web.shapes import OpenSlotsShown, ReasonIn, SlotsRange
 _LINK = ("link_not_found", "link_expired")
 _ASKED = (*_LINK, "invalid_transition", "method_not_allowed")
 _BOOKED = ("slot_taken", "slot_unavailable", "routing_rejected")
+_WAITED = ("event_type_not_found", "waitlist_closed", "slot_unavailable", "routing_rejected")
 
 
 def _pages(path: str, what: str, word: str, problems: tuple[str, ...]) -> tuple[PublicRoute, ...]:
@@ -93,10 +95,64 @@ def _account(path: str, purpose: AccountPurpose, whose: str, word: str) -> tuple
     )
 
 
+_OFFERS = (
+    PublicRoute(
+        "POST",
+        "/v1/book/{username}/{event_slug}/waitlist",
+        waitlist.create,
+        Operation(
+            "Wait for what is taken on a public page",
+            body=PublicWaitlistIn,
+            answer=PublicWaitlistShown,
+            status=201,
+            problems=_WAITED,
+            replays=True,
+            name="join_page_waitlist",
+        ),
+    ),
+    PublicRoute(
+        "GET",
+        "/v1/offers/{token}",
+        offers.show,
+        Operation(
+            "Show the place that is held for whoever waited",
+            answer=OfferShown,
+            problems=_LINK,
+            page=True,
+            name="get_offer",
+        ),
+    ),
+    PublicRoute(
+        "POST",
+        "/v1/offers/{token}/accept",
+        offers.accept,
+        Operation(
+            "Take the place of an offer",
+            answer=OfferShown,
+            problems=(*_LINK, "invalid_transition", "slot_unavailable"),
+            page=True,
+            name="accept_offer",
+        ),
+    ),
+    PublicRoute(
+        "POST",
+        "/v1/offers/{token}/leave",
+        offers.leave,
+        Operation(
+            "Leave the place of an offer to the next in line",
+            answer=OfferShown,
+            problems=(*_LINK, "invalid_transition"),
+            page=True,
+            name="leave_offer",
+        ),
+    ),
+)
+
 ROUTES = (
     # before {username}, for which the word is reserved
     *_pages("/v1/book/link/{link_code}", "a single-use link's page", "link_page", _LINK),
     *_pages("/v1/book/{username}/{event_slug}", "a public page", "page", ()),
+    *_OFFERS,
     PublicRoute(
         "GET",
         "/v1/bookings/{id}/confirm",

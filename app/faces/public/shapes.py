@@ -1,16 +1,15 @@
 """What `/v1/book` and the links in mails take and give: flat objects, the words of seed 003."""
 
-from typing import Annotated, Literal, NotRequired, Self
+from typing import Literal, NotRequired, Self
 from uuid import UUID
 
-from pydantic import ConfigDict, Field, StringConstraints, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from typing_extensions import TypedDict
 
 from app.core.ids import Kind, encode
 from app.core.shown import BookingRef, EventTypeRef, Mail, Time, Zone
 from app.core.times import iso
 from app.domain.bookings.doors import Door
-from app.domain.bookings.lifecycle import Status
 from app.domain.bookings.models import BookedHostShown, Booking, Tokens
 from app.domain.event_types.pages import Page
 from app.domain.event_types.routing import QuestionType
@@ -21,6 +20,7 @@ from app.web.fields import (
     Instant,
     JsonObject,
     Name,
+    Password,
     Phone,
     QueryModel,
     Text,
@@ -31,20 +31,8 @@ from app.web.fields import (
     refuse_nulls,
     stating,
 )
-from app.web.shapes import AnswerIn, GuestIn, Minutes, QuestionId, SlotTokenText
-
-PublicStatus = Literal["pending", "confirmed", "cancelled", "completed", "no_show", "draft"]
-
-_STATUSES: dict[Status, PublicStatus] = {
-    Status.DRAFT: "draft",
-    Status.PENDING_CONFIRMATION: "pending",
-    Status.SCHEDULED: "confirmed",
-    Status.RESCHEDULED: "confirmed",
-    Status.COMPLETED: "completed",
-    Status.CANCELLED: "cancelled",
-    Status.NO_SHOW: "no_show",
-}
-
+from app.web.shapes import AnswerIn, Chosen, GuestIn, Minutes, SlotTokenText
+from app.web.statuses import WORDS, StatusWord
 
 _WHEN = ("start_time", "slot_token")
 
@@ -77,7 +65,7 @@ class PublicBookingIn(WhenIn):
     # mails go to guests, and nobody knows who asks for them
     guests: list[GuestIn] = Field(default_factory=list, max_length=10)
     duration: Minutes | None = None
-    service_id: QuestionId | None = None
+    service_id: Chosen | None = None
     host_id: UserId | None = None
     custom_fields: JsonObject = Field(default_factory=dict)
 
@@ -110,10 +98,6 @@ class OptoutShown(TypedDict):
     address: str
     organization: str
     reminders: bool
-
-
-# as it was typed: spaces at its ends are a part of it
-Password = Annotated[str, StringConstraints(strip_whitespace=False, min_length=10, max_length=200)]
 
 
 class PasswordIn(WireModel):
@@ -151,8 +135,8 @@ class PublicService(TypedDict):
 
 class BookingPageShown(TypedDict):
     """What can be booked on a page. name: of the person or the team whose page it is. location_kind: whoever books is
-    told the place itself. timezone: the one that slots are listed in where none is asked for. uses_left, expires_at: of
-    a link."""
+    told the place itself. waitlist: whether one can wait for what is taken. timezone: the one that slots are listed in
+    where none is asked for. uses_left, expires_at: of a link."""
 
     event_type_id: EventTypeRef
     username: str | None
@@ -169,6 +153,7 @@ class BookingPageShown(TypedDict):
     requires_confirmation: bool
     seats: int
     assignment: str
+    waitlist: bool
     hosts: list[BookedHostShown]
     timezone: Zone
     uses_left: NotRequired[int]
@@ -179,7 +164,7 @@ class PublicBookingShown(TypedDict):
     """A booking as its attendee sees it. The tokens stand in the answer that makes or moves it, and are null later."""
 
     id: BookingRef
-    status: PublicStatus
+    status: StatusWord
     requires_confirmation: bool
     attendee_name: str | None
     attendee_email: Mail | None
@@ -231,6 +216,7 @@ def page_out(page: Page, organization: str, link: EventLink | None) -> BookingPa
         "requires_confirmation": page.requires_confirmation,
         "seats": page.seats,
         "assignment": page.assignment,
+        "waitlist": page.waitlist,
         "hosts": [{"user_id": encode(Kind.USER, user_id), "name": name} for user_id, name in page.hosts],
         "timezone": page.timezone,
     }
@@ -244,7 +230,7 @@ def booking_out(booking: Booking, tokens: Tokens | None) -> PublicBookingShown:
     attendee = booking.attendee
     return {
         "id": encode(Kind.BOOKING, booking.id),
-        "status": _STATUSES[booking.status],
+        "status": WORDS[booking.status],
         "requires_confirmation": booking.requires_confirmation,
         "attendee_name": attendee.name if attendee else None,
         "attendee_email": attendee.email if attendee else None,

@@ -31,9 +31,12 @@ async def list_all(call: Call) -> web.Response:
 async def stats(call: Call) -> web.Response:
     query = call.query(StatsQuery)
     start, end = query.starts_from, query.starts_before
+    principal = call.principal
     async with db.snapshot(call.conn):
-        counted = await count_by_kind(call.conn, call.principal.org_id, start, end, query.timezone)
-    return json_response({"success": True, "stats": _stats(counted)})
+        counted = await count_by_kind(
+            *(call.conn, principal.org_id, start, end, query.timezone), principal.only_own_user_id
+        )
+    return call.answer(_stats(counted))
 
 
 def _stats(counted: Stats) -> dict[str, Any]:

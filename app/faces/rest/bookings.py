@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 from aiohttp import web
 
@@ -14,7 +15,7 @@ from app.domain.bookings.holds import Finish, finish_booking
 from app.domain.bookings.lifecycle import Action
 from app.domain.bookings.models import Actor, Attendee, Booking, BookingShown, represent, with_tokens
 from app.domain.bookings.orders import NewBooking
-from app.domain.bookings.queries import get_booking
+from app.domain.bookings.queries import check_part_in, get_booking
 from app.domain.bookings.reschedule import reschedule_booking
 from app.domain.bookings.tokens import tokens_of
 from app.domain.bookings.transitions import change_status
@@ -79,34 +80,47 @@ async def create(call: Call) -> web.Response:
 
 
 async def read(call: Call) -> web.Response:
-    booking = await get_booking(call.conn, call.principal.org_id, call.path_id(Kind.BOOKING))
-    return call.answer(shown_to(call.principal, booking))
+    return call.answer(shown_to(call.principal, await read_one(call)))
+
+
+async def read_one(call: Call) -> Booking:
+    return await get_booking(call.conn, call.principal.org_id, await booking_of(call))
+
+
+async def booking_of(call: Call) -> UUID:
+    """The id in the path. A member's session sees nobody else's bookings. Raises NotFound."""
+    booking_id = call.path_id(Kind.BOOKING)
+    await check_part_in(call.conn, call.principal, booking_id)
+    return booking_id
 
 
 async def invite(call: Call) -> web.Response:
     call.query(InviteQuery)
-    return await answer_invite(call, call.principal.org_id, call.path_id(Kind.BOOKING), by_link=False)
+    return await answer_invite(call, call.principal.org_id, await booking_of(call), by_link=False)
 
 
 async def update(call: Call) -> web.Response:
-    booking_id, changes, org_id = call.path_id(Kind.BOOKING), call.body(BookingPatch).changes, call.principal.org_id
-    booking = await call.write(lambda conn: change_attendee(conn, org_id, booking_id, changes, call.now))
-    return call.answer(shown_to(call.principal, booking))
+    return call.answer(shown_to(call.principal, await change(call)))
+
+
+async def change(call: Call) -> Booking:
+    """The attendee's data, as the body has it."""
+    booking_id, changes, org_id = await booking_of(call), call.body(BookingPatch).changes, call.principal.org_id
+    return await call.write(lambda conn: change_attendee(conn, org_id, booking_id, changes, call.now))
+
+
+async def take(call: Call, action: Action) -> Booking:
+    """One step of the lifecycle; a repeat returns the booking as it is."""
+    booking_id, org_id = await booking_of(call), call.principal.org_id
+    about = (booking_id, action, actor_of(call), call.optional_body(ReasonIn).reason)
+    return await call.write(lambda conn: change_status(conn, org_id, *about, call.now))
 
 
 def _step(action: Action) -> Callable[[Call], Awaitable[web.Response]]:
-    """The handler of one step of the lifecycle; a repeat answers with the booking as it is."""
+    async def handle(call: Call) -> web.Response:
+        return call.answer(shown_to(call.principal, await take(call, action)))
 
-    async def take(call: Call) -> web.Response:
-        booking_id = call.path_id(Kind.BOOKING)
-        reason = call.optional_body(ReasonIn).reason
-        org_id = call.principal.org_id
-        booking = await call.write(
-            lambda conn: change_status(conn, org_id, booking_id, action, actor_of(call), reason, call.now)
-        )
-        return call.answer(shown_to(call.principal, booking))
-
-    return take
+    return handle
 
 
 confirm = _step(Action.CONFIRM)
@@ -134,12 +148,17 @@ async def finish(call: Call) -> web.Response:
 
 
 async def reschedule(call: Call) -> web.Response:
-    booking_id, given = call.path_id(Kind.BOOKING), call.body(RescheduleIn)
+    return await move(call, lambda booking: shown_to(call.principal, booking))
+
+
+async def move(call: Call, show: Callable[[Booking], Any]) -> web.Response:
+    """To another start. show: the new booking as the face has it."""
+    booking_id, given = await booking_of(call), call.body(RescheduleIn)
     where = (booking_id, given.start_time, given.timezone)
 
     async def make(conn: Connection) -> dict[str, Any]:
         with call.timed("book"):
             moved = await reschedule_booking(conn, call.principal, *where, actor_of(call), given.reason, call.now)
-        return call.envelope(shown_to(call.principal, moved))
+        return call.envelope(show(moved))
 
     return await idempotency.create(call, make, status=200)

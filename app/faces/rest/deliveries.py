@@ -8,7 +8,7 @@ from app.domain.webhooks.samples import sample_of
 from app.domain.webhooks.subscriptions import get_webhook
 from app.faces.rest.shapes.deliveries import DeliveriesQuery, ReplayIn, SampleIn, delivery_out
 from app.faces.rest.shapes.webhooks import NothingIn
-from app.web.call import Call, json_response
+from app.web.call import Call
 from app.web.paging import cursor_id, page_response
 
 
@@ -43,4 +43,4 @@ async def send_range_again(call: Call) -> web.Response:
             *(conn, org_id, webhook_id, given.since, given.until), failed_only=given.failed_only, now=call.now
         )
     )
-    return json_response({"success": True, "count": count}, 202)
+    return call.answer({"count": count})

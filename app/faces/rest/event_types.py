@@ -14,6 +14,7 @@ from app.core.ids import Kind
 from app.domain.bookings.caps import recount
 from app.domain.event_types import service
 from app.domain.event_types.models import EventType, EventTypeFields, HostRef
+from app.faces.rest.own import check_event_type, event_type_of
 from app.faces.rest.shapes.event_types import (
     NEVER_NULL,
     CapsIn,
@@ -99,6 +100,7 @@ async def create(call: Call) -> web.Response:
         owner_team_id=given.team_id,
         hosts=_hosts(given.hosts) if given.hosts else (HostRef(call.principal.user_id),),
     )
+    check_event_type(call.principal, fields)
 
     async def make(conn: Connection) -> dict[str, Any]:
         return call.envelope(
@@ -110,9 +112,10 @@ async def create(call: Call) -> web.Response:
 
 async def duplicate(call: Call) -> web.Response:
     changes = call.optional_body(DuplicateIn).model_dump(exclude_unset=True)
+    handle = await event_type_of(call)
 
     async def make(conn: Connection) -> dict[str, Any]:
-        made = await service.duplicate_event_type(conn, call.principal.org_id, _handle(call), changes, call.now)
+        made = await service.duplicate_event_type(conn, call.principal.org_id, handle, changes, call.now)
         return call.envelope(_shown(call, made))
 
     return await idempotency.create(call, make)
@@ -131,10 +134,11 @@ async def list_all(call: Call) -> web.Response:
 async def update(call: Call) -> web.Response:
     given = call.body(EventTypePatch)
     changes = _changes(given)
-    org_id = call.principal.org_id
+    org_id, handle = call.principal.org_id, await event_type_of(call)
 
     async def make(conn: Connection) -> EventType:
-        edited = await service.update_event_type(conn, org_id, _handle(call), changes, call.now)
+        edited = await service.update_event_type(conn, org_id, handle, changes, call.now)
+        check_event_type(call.principal, edited)
         if _COUNTED.intersection(changes):
             await recount(conn, org_id, [edited.id], call.now)
         return edited
@@ -144,7 +148,8 @@ async def update(call: Call) -> web.Response:
 
 
 async def archive(call: Call) -> web.Response:
-    await call.write(lambda conn: service.archive_event_type(conn, call.principal.org_id, _handle(call), call.now))
+    handle = await event_type_of(call)
+    await call.write(lambda conn: service.archive_event_type(conn, call.principal.org_id, handle, call.now))
     return web.Response(status=204)
 
 

@@ -8,9 +8,11 @@ from uuid import UUID
 
 from aiohttp import web
 
-from app.core.ids import Kind
+from app.core.db import Connection
+from app.core.ids import Kind, encode
 from app.domain.feeds.service import feed_address, rotate_feed
-from app.web.call import Call, json_response
+from app.web.auditing import note
+from app.web.call import Call
 
 _ME = "me"
 _OF_OTHERS = "users:write"
@@ -22,7 +24,7 @@ def _whose(call: Call) -> UUID:
 
 
 def _answer(call: Call, token: str) -> web.Response:
-    return json_response({"success": True, "feed": {"url": f"{call.settings.public_url}/feeds/{token}.ics"}})
+    return call.answer({"url": f"{call.settings.public_url}/feeds/{token}.ics"})
 
 
 async def read(call: Call) -> web.Response:
@@ -34,5 +36,11 @@ async def read(call: Call) -> web.Response:
 
 async def rotate(call: Call) -> web.Response:
     principal, user_id = call.principal, _whose(call)
-    token = await call.write(lambda conn: rotate_feed(conn, principal.org_id, user_id, principal.secret))
-    return _answer(call, token)
+    if principal.only_own_user_id not in {None, user_id}:
+        principal.require(_OF_OTHERS)
+
+    async def make(conn: Connection) -> str:
+        await note(conn, call, "feed.rotated", encode(Kind.USER, user_id))
+        return await rotate_feed(conn, principal.org_id, user_id, principal.secret)
+
+    return _answer(call, await call.write(make))

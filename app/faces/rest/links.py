@@ -11,30 +11,27 @@ from app.core.ids import Kind
 from app.domain.event_types.service import get_event_type
 from app.domain.links import service
 from app.domain.links.models import EventLink, NewLink
+from app.faces.rest.own import check_link, event_type_of
 from app.faces.rest.shapes.links import LinkIn, link_out
 from app.web import idempotency
 from app.web.call import Call
 from app.web.paging import list_page
 
 
-def _event_type(call: Call) -> UUID | str:
-    return call.path_id_or_code(Kind.EVENT_TYPE, "code")
-
-
 async def create(call: Call) -> web.Response:
     given = call.optional_body(LinkIn)
-    wanted = NewLink(given.max_uses, given.expires_at)
+    wanted, event_type = NewLink(given.max_uses, given.expires_at), await event_type_of(call)
 
     async def make(conn: Connection) -> dict[str, Any]:
         org_id = call.principal.org_id
-        link = await service.create_link(conn, org_id, _event_type(call), wanted, call.vault, call.now)
+        link = await service.create_link(conn, org_id, event_type, wanted, call.vault, call.now)
         return call.envelope(link_out(link, call.settings.public_url))
 
     return await idempotency.create(call, make)
 
 
 async def list_all(call: Call) -> web.Response:
-    event_type = await get_event_type(call.conn, call.principal.org_id, _event_type(call))
+    event_type = await get_event_type(call.conn, call.principal.org_id, await event_type_of(call))
 
     async def fetch(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> Sequence[EventLink]:
         return await service.list_links(conn, org_id, event_type.id, after, limit, call.vault, call.now)
@@ -45,5 +42,6 @@ async def list_all(call: Call) -> web.Response:
 
 async def revoke(call: Call) -> web.Response:
     code = call.request.match_info["link_code"]
+    await check_link(call, code)
     await call.write(lambda conn: service.revoke_link(conn, call.principal.org_id, code, call.now))
     return web.Response(status=204)

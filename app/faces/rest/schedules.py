@@ -10,6 +10,7 @@ from app.core.ids import Kind
 from app.domain.availability import schedules
 from app.domain.availability.schedules import Schedule, ScheduleFields
 from app.domain.bookings.caps import recount_all
+from app.faces.rest.own import check_schedule_owner, schedule_of
 from app.faces.rest.shapes.schedules import ScheduleIn, SchedulePatch, schedule_out
 from app.web import idempotency
 from app.web.call import Call
@@ -30,6 +31,8 @@ def _stored(given: ScheduleIn) -> dict[str, Any]:
 async def create(call: Call) -> web.Response:
     given = call.body(ScheduleIn)
     org_id, owner = call.principal.org_id, given.owner
+    user_id = (owner and owner.user_id) or call.principal.user_id
+    check_schedule_owner(call.principal, None if owner and owner.resource_id else user_id)
     fields = ScheduleFields(
         name=given.name,
         timezone=given.timezone,
@@ -43,7 +46,6 @@ async def create(call: Call) -> web.Response:
         if owner and owner.resource_id:
             made = await schedules.create_resource_schedule(conn, org_id, owner.resource_id, fields, call.now)
         else:
-            user_id = (owner and owner.user_id) or call.principal.user_id
             made = await schedules.create_schedule(conn, org_id, user_id, fields, call.now)
             if made.is_default:
                 await recount_all(conn, org_id, call.now)
@@ -67,7 +69,7 @@ async def update(call: Call) -> web.Response:
         raise InvalidInput.of("owner", "a schedule keeps its owner")
     changes = {name: getattr(given, name) for name in given.model_fields_set}
     changes |= {name: value for name, value in _stored(given).items() if name in changes}
-    org_id, schedule_id = call.principal.org_id, call.path_id(Kind.SCHEDULE)
+    org_id, schedule_id = call.principal.org_id, await schedule_of(call)
 
     async def make(conn: Connection) -> Schedule:
         edited = await schedules.update_schedule(conn, org_id, schedule_id, changes, call.now)
@@ -80,5 +82,6 @@ async def update(call: Call) -> web.Response:
 
 
 async def delete(call: Call) -> web.Response:
-    await call.write(lambda conn: schedules.delete_schedule(conn, call.principal.org_id, call.path_id(Kind.SCHEDULE)))
+    schedule_id = await schedule_of(call)
+    await call.write(lambda conn: schedules.delete_schedule(conn, call.principal.org_id, schedule_id))
     return web.Response(status=204)

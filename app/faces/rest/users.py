@@ -5,7 +5,8 @@ from typing import Any
 from aiohttp import web
 
 from app.core.db import Connection
-from app.core.ids import Kind
+from app.core.errors import Conflict
+from app.core.ids import Kind, encode
 from app.domain.availability.schedules import create_default_schedule
 from app.domain.identity import people
 from app.domain.identity.account_tokens import awaits_password
@@ -14,9 +15,14 @@ from app.domain.identity.organizations import get_user
 from app.domain.identity.people import PersonFields
 from app.domain.notifications import accounts
 from app.faces.rest.shapes.users import PersonIn, PersonPatch, me_out, user_out
+from app.faces.rest.shapes.webhooks import NothingIn
 from app.web import idempotency
+from app.web.auditing import note
 from app.web.call import Call, json_response
 from app.web.paging import list_page
+
+# changes of which the audit log tells what they made of it
+_TELLING = frozenset({"email", "role", "username"})
 
 
 async def me(call: Call) -> web.Response:
@@ -36,9 +42,11 @@ async def create(call: Call) -> web.Response:
             role=given.role,
             locale=given.locale,
         )
+        people.check_role(call.principal, given.role)
         user = await people.create_person(conn, org_id, fields, call.now)
         await create_default_schedule(conn, org_id, user.id, user.timezone, call.now)
         await accounts.invite(conn, call.principal, user, call.now)
+        await note(conn, call, "member.invited", encode(Kind.USER, user.id), email=user.email, role=user.role)
         return call.envelope(user_out(user))
 
     return await idempotency.create(call, make)
@@ -59,10 +67,12 @@ async def update(call: Call) -> web.Response:
     org_id = call.principal.org_id
 
     async def change(conn: Connection) -> User:
-        user = await people.update_person(conn, org_id, user_id, changes, call.now)
+        user = await people.update_person(conn, call.principal, user_id, changes, call.now)
         if "email" in changes and await awaits_password(conn, org_id, user_id):
             # the invitation went to another address, or is asked for once more
             await accounts.invite(conn, call.principal, user, call.now)
+        said = {name: str(value) for name, value in changes.items() if name in _TELLING}
+        await note(conn, call, "member.changed", encode(Kind.USER, user.id), fields=sorted(changes), **said)
         return user
 
     return call.answer(user_out(await call.write(change)))
@@ -70,5 +80,26 @@ async def update(call: Call) -> web.Response:
 
 async def delete(call: Call) -> web.Response:
     user_id = call.path_id(Kind.USER)
-    await call.write(lambda conn: people.remove_person(conn, call.principal, user_id, call.now))
+
+    async def remove(conn: Connection) -> None:
+        await people.remove_person(conn, call.principal, user_id, call.now)
+        await note(conn, call, "member.removed", encode(Kind.USER, user_id))
+
+    await call.write(remove)
     return web.Response(status=204)
+
+
+async def invite(call: Call) -> web.Response:
+    """Once more, to somebody who has not come yet: the link of before ends."""
+    user_id, org_id = call.path_id(Kind.USER), call.principal.org_id
+    call.optional_body(NothingIn)
+
+    async def send(conn: Connection) -> User:
+        user = await people.get_person(conn, org_id, user_id)
+        if not await awaits_password(conn, org_id, user_id):
+            raise Conflict("This person has a password already. They can ask for a new one where they log in.")
+        await accounts.invite(conn, call.principal, user, call.now)
+        await note(conn, call, "member.invited", encode(Kind.USER, user.id), email=user.email, role=user.role)
+        return user
+
+    return call.answer(user_out(await call.write(send)))

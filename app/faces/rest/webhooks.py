@@ -1,15 +1,18 @@
 """`/v1/webhooks`: subscribe, read, change, give a new secret, unsubscribe."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from app.core.db import Connection
-from app.core.ids import Kind
+from app.core.ids import Kind, encode
 from app.domain.webhooks import subscriptions
 from app.domain.webhooks.addresses import check_url
+from app.domain.webhooks.subscriptions import Webhook
 from app.faces.rest.shapes.webhooks import NothingIn, WebhookIn, WebhookPatch, webhook_out
 from app.web import idempotency
+from app.web.auditing import note
 from app.web.call import Call
 from app.web.paging import list_page
 
@@ -17,6 +20,11 @@ from app.web.paging import list_page
 def _checked_url(call: Call, url: str) -> str:
     settings = call.settings
     return str(check_url(url, development=settings.development, allowed=settings.webhook_allow_networks))
+
+
+def _host(url: str) -> str:
+    """Of the audit log: an address may hold a token behind it."""
+    return urlsplit(url).hostname or ""
 
 
 async def create(call: Call) -> web.Response:
@@ -35,6 +43,7 @@ async def create(call: Call) -> web.Response:
             vault=call.vault,
             now=call.now,
         )
+        await note(conn, call, "webhook.created", encode(Kind.WEBHOOK, webhook.id), host=_host(url))
         return call.envelope({**webhook_out(webhook), "secret": secret})
 
     return await idempotency.create(call, make)
@@ -54,9 +63,13 @@ async def update(call: Call) -> web.Response:
     changes = given.changes()
     if "url" in changes:
         changes["url"] = _checked_url(call, changes["url"])
-    webhook = await call.write(
-        lambda conn: subscriptions.update_webhook(conn, call.principal.org_id, webhook_id, changes, call.now)
-    )
+
+    async def change(conn: Connection) -> Webhook:
+        more = {"host": _host(changes["url"])} if "url" in changes else {}
+        await note(conn, call, "webhook.changed", encode(Kind.WEBHOOK, webhook_id), fields=sorted(changes), **more)
+        return await subscriptions.update_webhook(conn, call.principal.org_id, webhook_id, changes, call.now)
+
+    webhook = await call.write(change)
     return call.answer(webhook_out(webhook))
 
 
@@ -67,6 +80,7 @@ async def rotate_secret(call: Call) -> web.Response:
     async def make(conn: Connection) -> dict[str, Any]:
         rotated = await subscriptions.rotate_secret(conn, call.principal.org_id, webhook_id, call.vault, call.now)
         webhook, secret = rotated
+        await note(conn, call, "webhook.secret_rotated", encode(Kind.WEBHOOK, webhook_id))
         return call.envelope({**webhook_out(webhook), "secret": secret})
 
     return await idempotency.create(call, make, status=200)
@@ -74,5 +88,10 @@ async def rotate_secret(call: Call) -> web.Response:
 
 async def delete(call: Call) -> web.Response:
     webhook_id = call.path_id(Kind.WEBHOOK)
-    await call.write(lambda conn: subscriptions.delete_webhook(conn, call.principal.org_id, webhook_id, call.now))
+
+    async def remove(conn: Connection) -> None:
+        await subscriptions.delete_webhook(conn, call.principal.org_id, webhook_id, call.now)
+        await note(conn, call, "webhook.deleted", encode(Kind.WEBHOOK, webhook_id))
+
+    await call.write(remove)
     return web.Response(status=204)

@@ -4,7 +4,7 @@ from typing import Any
 
 from app.domain.bookings.models import BookingShown
 from app.faces.rest import booking_lists, bookings, slots
-from app.faces.rest.shapes.booking_lists import BookingsQuery, StatsQuery, StatsShown
+from app.faces.rest.shapes.booking_lists import BookingsQuery, CountsShown, StatsQuery
 from app.faces.rest.shapes.bookings import BookingIn, BookingPatch, FinishIn, RescheduleIn
 from app.faces.rest.shapes.slots import SlotsQuery, SlotsShown
 from app.web.calendars import MEDIA, InviteQuery
@@ -63,7 +63,7 @@ ROUTES = (
         "/v1/bookings/stats",
         booking_lists.stats,
         "bookings:read",
-        Operation("Count bookings", query=StatsQuery, answer=StatsShown, name="get_booking_stats"),
+        Operation("Count bookings", query=StatsQuery, answer=One("stats", CountsShown), name="get_booking_stats"),
     ),
     Route(
         "PATCH",

@@ -21,6 +21,7 @@ from app.faces.rest.shapes.resources import (
 from app.faces.rest.shapes.schedules import ScheduleIn, SchedulePatch, ScheduleShown
 from app.faces.v1.booking_routes import ROUTES as BOOKING_ROUTES
 from app.faces.v1.people_routes import ROUTES as PEOPLE_ROUTES
+from app.faces.v1.waitlist_routes import ROUTES as WAITLIST_ROUTES
 from app.faces.v1.webhook_routes import ROUTES as WEBHOOK_ROUTES
 from app.web.operation import Many, One, Operation
 from app.web.paging import Page
@@ -222,5 +223,6 @@ ROUTES = (
         Operation("Archive a resource", status=204),
     ),
     *BOOKING_ROUTES,
+    *WAITLIST_ROUTES,
     *WEBHOOK_ROUTES,
 )

@@ -1,7 +1,6 @@
 """The queries of lists and counts of bookings."""
 
-from datetime import datetime, timedelta
-from typing import Literal
+from datetime import date, datetime, timedelta
 
 from typing_extensions import TypedDict
 
@@ -16,6 +15,18 @@ from app.web.paging import NumberedPage
 _ONE_DAY = timedelta(days=1)
 
 
+def first_instant(first: date | datetime | None, zone: str) -> datetime | None:
+    """Where a period begins: the instant itself, or the date's first one in the zone."""
+    return first if first is None or isinstance(first, datetime) else from_epoch(day_start(zone, first))
+
+
+def end_instant(last: date | datetime | None, zone: str) -> datetime | None:
+    """Where a period ends, which is not in it: the instant itself, or the end of the date in the zone."""
+    if last is None or isinstance(last, datetime):
+        return last
+    return from_epoch(day_start(zone, last + _ONE_DAY))
+
+
 class Period(QueryModel):
     """Of starts. Instants are half-open; dates are inclusive, and meant in `timezone`."""
 
@@ -25,15 +36,11 @@ class Period(QueryModel):
 
     @property
     def starts_from(self) -> datetime | None:
-        first = self.start_date
-        return first if first is None or isinstance(first, datetime) else from_epoch(day_start(self.timezone, first))
+        return first_instant(self.start_date, self.timezone)
 
     @property
     def starts_before(self) -> datetime | None:
-        last = self.end_date
-        if last is None or isinstance(last, datetime):
-            return last
-        return from_epoch(day_start(self.timezone, last + _ONE_DAY))
+        return end_instant(self.end_date, self.timezone)
 
 
 class BookingsQuery(NumberedPage, Period):
@@ -89,8 +96,3 @@ class CountsShown(TypedDict):
     by_event_type: list[EventTypeCount]
     by_host: list[HostCount]
     by_day: list[DayCount]
-
-
-class StatsShown(TypedDict):
-    success: Literal[True]
-    stats: CountsShown

@@ -23,7 +23,7 @@ from app.web.fields import (
     refuse_nulls,
     stating,
 )
-from app.web.shapes import AnswerIn, GuestIn, Minutes, QuestionId, SlotTokenText
+from app.web.shapes import AnswerIn, Chosen, GuestIn, Minutes, SlotTokenText
 
 
 class AttendeeIn(WireModel):
@@ -96,7 +96,7 @@ class BookingIn(WireModel):
     answers: list[AnswerIn] = Field(default_factory=list, max_length=100)
     host_id: UserId | None = None
     duration: Minutes | None = None
-    service_id: QuestionId | None = None
+    service_id: Chosen | None = None
     guests: list[GuestIn] = Field(default_factory=list, max_length=50)
     notes: Text | None = None
 

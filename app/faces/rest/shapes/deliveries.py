@@ -12,11 +12,13 @@ from app.domain.webhooks.journal import STATUSES, LoggedDelivery
 from app.web.fields import Instant, WireModel, refusal
 from app.web.paging import Page
 
+DeliveryStatus = Literal["pending", "delivered", "failed", "exhausted"]
+
 
 class DeliveriesQuery(Page):
     """status may be given several times."""
 
-    status: list[Literal["pending", "delivered", "failed", "exhausted"]] | None = None
+    status: list[DeliveryStatus] | None = None
 
 
 class SampleIn(WireModel):
@@ -59,9 +61,12 @@ class DeliveryShown(TypedDict):
     updated_at: Time
 
 
-class ReplayShown(TypedDict):
-    success: Literal[True]
+class CountShown(TypedDict):
     count: int
+
+
+class ReplayShown(CountShown):
+    success: Literal[True]
 
 
 def delivery_out(delivery: LoggedDelivery) -> DeliveryShown:

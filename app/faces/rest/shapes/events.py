@@ -5,6 +5,7 @@ from typing import Annotated, Any, NotRequired
 from typing_extensions import TypedDict
 
 from app.core.shown import EventRef, Time, one_of
+from app.domain.bookings.entries import EntryShown
 from app.domain.bookings.models import BookingShown
 from app.domain.webhooks.subscriptions import EVENTS
 from app.faces.rest.shapes.webhooks import GivenEvent
@@ -28,9 +29,11 @@ class ReminderShown(TypedDict):
 
 class EventData(TypedDict):
     """previous: what the event changed, as it was; of a reschedule, the booking whose place the new one takes.
-    reminder: of a `booking.reminder`."""
+    reminder: of a `booking.reminder`. waitlist_entry: of a `waitlist.offered`, whose booking is the place that is
+    held."""
 
     booking: BookingShown
+    waitlist_entry: NotRequired[EntryShown]
     reminder: NotRequired[ReminderShown]
     previous: NotRequired[dict[str, Any]]
 

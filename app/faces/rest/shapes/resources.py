@@ -1,6 +1,6 @@
 """Resources and their availability: what `/v1` takes and gives."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +18,14 @@ from app.web.paging import Page
 ResourceKind = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,39}$")]
 
 _LARGEST = 1_000_000
+
+
+def check_period(starts_at: datetime, ends_at: datetime) -> None:
+    """Raises the refusal of one that ends before it begins, and of one that is too long."""
+    if ends_at <= starts_at:
+        raise refusal("ends_at", "must come after starts_at")
+    if ends_at - starts_at > timedelta(days=MAXIMUM_RANGE_DAYS):
+        raise refusal("ends_at", f"at most {MAXIMUM_RANGE_DAYS} days can be asked for at once")
 
 
 class ResourceIn(WireModel):
@@ -55,10 +63,7 @@ class VacanciesQuery(ResourcesQuery):
 
     @model_validator(mode="after")
     def _is_a_period(self) -> "VacanciesQuery":
-        if self.ends_at <= self.starts_at:
-            raise refusal("ends_at", "must come after starts_at")
-        if self.ends_at - self.starts_at > timedelta(days=MAXIMUM_RANGE_DAYS):
-            raise refusal("ends_at", f"at most {MAXIMUM_RANGE_DAYS} days can be asked for at once")
+        check_period(self.starts_at, self.ends_at)
         return self
 
 

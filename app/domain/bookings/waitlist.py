@@ -1,0 +1,175 @@
+"""Waiting lists: whoever comes too late waits in line for a start, or for any on a day.
+
+The one rule: nobody waits for what they could not be given. What makes an entry is checked like a booking, so that the
+offer can be taken as it is; `offers` makes those.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from app.core import sql
+from app.core.db import Connection
+from app.core.errors import Conflict, NotFound, SlotUnavailable
+from app.core.ids import new_id
+from app.domain.availability.explain import Explainer
+from app.domain.availability.inputs import Inputs
+from app.domain.availability.service import Asked, Verdict, find_alternatives
+from app.domain.bookings.decide import sentence_for, verdict_on
+from app.domain.bookings.entries import Entry, EntryStatus, entry_of
+from app.domain.bookings.models import Attendee
+from app.domain.bookings.wants import Want, load_for
+from app.domain.identity.models import Principal, Visitor
+
+SQL = sql.load("waitlist")
+
+
+@dataclass(frozen=True, slots=True)
+class NewEntry:
+    """`event_type` is an id or a code; either a start, or a day in the attendee's zone. duration_minutes, service_id
+    and host_id: as of a booking."""
+
+    event_type: UUID | str
+    starts_at: datetime | None
+    local_date: date | None
+    attendee: Attendee
+    duration_minutes: int | None = None
+    service_id: str | None = None
+    host_id: UUID | None = None
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    notes: str | None = None
+    custom_fields: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def want(self) -> Want:
+        return want_of(self)
+
+
+def want_of(entry: NewEntry | Entry) -> Want:
+    """In whose zone somebody is matters only to a day."""
+    zone = entry.attendee.timezone if entry.local_date else None
+    about = (entry.duration_minutes, entry.service_id, entry.host_id)
+    return Want(entry.starts_at, entry.local_date, zone, *about)
+
+
+async def join(conn: Connection, principal: Visitor, wanted: NewEntry, now: datetime) -> Entry:
+    """Take a place at the end of the line. Whoever waits for the same thing already is answered with the place that
+    they have, and nothing is written.
+
+    Raises NotFound; Conflict `waitlist_closed` where the event type has no list; Conflict for what is open, and
+    SlotUnavailable for what can never be had by waiting; InvalidInput and RoutingRejected like a booking.
+    """
+    by_id = wanted.event_type if isinstance(wanted.event_type, UUID) else None
+    by_code = wanted.event_type if isinstance(wanted.event_type, str) else None
+    event_type = await conn.fetchrow(SQL.find_event_type, principal.org_id, by_id, by_code)
+    if event_type is None:
+        raise NotFound("No such event type in this organization.", code="event_type_not_found")
+    if not event_type["waitlist"]:
+        raise Conflict("Nobody can wait for this event type. Choose one of the open slots.", code="waitlist_closed")
+    await _check(conn, principal, event_type["id"], wanted, now)
+    return await _take_place(conn, principal.org_id, event_type["id"], wanted, now)
+
+
+async def get_entry(conn: Connection, org_id: UUID, entry_id: UUID) -> Entry:
+    """Raises NotFound, for another organization's entry too."""
+    row = await conn.fetchrow(SQL.get_entry, org_id, entry_id)
+    if row is None:
+        raise NotFound("No such waitlist entry in this organization.")
+    return entry_of(row)
+
+
+async def check_hosts_entry(conn: Connection, principal: Principal, entry_id: UUID) -> None:
+    """Raises NotFound where the caller is kept to their own, and does not host what is waited for."""
+    user_id = principal.only_own_user_id
+    if user_id is not None and not await conn.fetchval(SQL.is_host_of_entry, principal.org_id, entry_id, user_id):
+        raise NotFound("Nobody with this id waits for you.")
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Which entries; None: whichever. host_id: of event types that this person hosts."""
+
+    event_type_id: UUID | None = None
+    statuses: Sequence[EntryStatus] | None = None
+    host_id: UUID | None = None
+
+    @property
+    def words(self) -> list[str] | None:
+        return None if self.statuses is None else [status.value for status in self.statuses]
+
+
+async def list_entries(
+    conn: Connection, org_id: UUID, only: Narrowing, after: UUID | None, limit: int, skip: int = 0
+) -> list[Entry]:
+    """Up to `limit` entries, oldest first, after the one that the cursor names, or without the first `skip`. In a
+    snapshot of the caller's."""
+    asked = (only.event_type_id, only.words, after, limit, only.host_id, skip)
+    return [entry_of(row) for row in await conn.fetch(SQL.list_entries, org_id, *asked)]
+
+
+async def count_entries(conn: Connection, org_id: UUID, only: Narrowing) -> int:
+    count: int = await conn.fetchval(SQL.count_entries, org_id, only.event_type_id, only.words, only.host_id)
+    return count
+
+
+async def _check(conn: Connection, principal: Visitor, event_type_id: UUID, wanted: NewEntry, now: datetime) -> None:
+    want = wanted.want
+    inputs = await load_for(conn, principal.caller, event_type_id, [want], now)
+    verdict = verdict_on(inputs, wanted.answers, held=False)
+    asked = want.ask(inputs, verdict.host_ids)
+    in_part = wanted.starts_at is not None and wanted.starts_at.microsecond > 0
+    if not in_part and want.open_starts(inputs, asked, now):
+        what = "This slot is open" if wanted.starts_at else "There are open slots on this day"
+        raise Conflict(f"{what}: nobody has to wait. Book it.")
+    if in_part or not want.would_be_open(inputs, asked, now):
+        raise await _refusal(conn, principal, inputs, want, asked, verdict, now)
+
+
+async def _refusal(
+    conn: Connection, principal: Visitor, inputs: Inputs, want: Want, asked: Asked, verdict: Verdict, now: datetime
+) -> SlotUnavailable:
+    """Waiting would not help: why, and what is open near."""
+    since, until = want.span
+    explainer = Explainer(inputs, asked, since, until, (), verdict, now)
+    in_part = want.starts_at is not None and want.starts_at.microsecond > 0
+    reasons = _of_day(explainer) if want.starts_at is None else [] if in_part else explainer.reasons(since)
+    # nor is a part of a second, or a day without slots, the beginning of any
+    codes = list(dict.fromkeys(str(reason["code"]) for reason in reasons)) or ["outside_schedule"]
+    alternatives = await find_alternatives(
+        *(conn, principal.caller, inputs.rules, since),
+        minutes=asked.minutes,
+        host_id=want.host_id,
+        among=verdict.host_ids,
+        now=now,
+    )
+    sentence = f"Waiting would not help. {sentence_for(codes[0])}"
+    return SlotUnavailable(sentence, reasons=codes, alternatives=alternatives)
+
+
+def _of_day(explainer: Explainer) -> list[dict[str, Any]]:
+    return [reason for _, reasons in explainer.refused(()) for reason in reasons]
+
+
+async def _take_place(conn: Connection, org_id: UUID, event_type_id: UUID, wanted: NewEntry, now: datetime) -> Entry:
+    attendee, entry_id = wanted.attendee, new_id()
+    for _ in range(2):
+        made = await conn.fetchval(
+            SQL.insert_entry,
+            *(org_id, entry_id, event_type_id, wanted.starts_at, wanted.local_date, attendee.timezone),
+            *(attendee.name, attendee.email, attendee.phone),
+            *(wanted.duration_minutes, wanted.service_id, wanted.host_id, wanted.answers, wanted.notes),
+            *(wanted.custom_fields, wanted.metadata, wanted.want.closes_at, now),
+        )
+        if made is not None:
+            # at once: what was given back a moment ago, before anybody waited, was told to nobody
+            await conn.execute(SQL.wake_list, org_id, event_type_id, now)
+            return await get_entry(conn, org_id, entry_id)
+        when = (wanted.starts_at, wanted.local_date, attendee.timezone)
+        same = await conn.fetchval(SQL.find_same, org_id, event_type_id, attendee.email, *when)
+        if same is not None:
+            return await get_entry(conn, org_id, same)
+        # it ended between the two
+    raise Conflict("This place in line is changing right now; try again in a moment.")
