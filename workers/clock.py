@@ -17,7 +17,7 @@ from app.core.db import Connection
 from app.core.errors import Unavailable
 from app.core.logs import logger
 from app.domain.bookings.due import take_due_steps
-from app.domain.identity import sessions
+from app.domain.identity import audit, sessions
 from app.domain.notifications import outgoing
 
 _log = logger("clock")
@@ -27,6 +27,7 @@ _CLEAN_SECONDS = 1800.0
 _MAILS_KEPT = timedelta(days=90)
 # of ended sessions nobody but the audit log tells, which keeps its own lines
 _SESSIONS_KEPT = timedelta(days=30)
+_REFUSALS_KEPT = timedelta(days=90)
 
 
 async def tend_bookings(pool: asyncpg.Pool) -> None:
@@ -57,6 +58,8 @@ async def _clean(conn: Connection) -> int:
         total += count
     _log.info("cleaned_idempotency_keys", count=total)
     while await outgoing.clean(conn, datetime.now(UTC) - _MAILS_KEPT, _BATCH):
+        pass
+    while await audit.clean(conn, datetime.now(UTC) - _REFUSALS_KEPT):
         pass
     while await sessions.clean(conn, datetime.now(UTC) - _SESSIONS_KEPT):
         pass

@@ -23,3 +23,11 @@ where org_id = $1
   and ($4::uuid is null or actor_id = $4)
   and ($5::timestamptz is null or at >= $5)
   and ($6::timestamptz is null or at < $6);
+
+-- name: delete_old_refusals
+-- (queue) What strangers have written, of all organizations. The limit is written here, as in `claim_mails`.
+delete from audit_log where (org_id, id) = any(array(
+    select (org_id, id) from audit_log
+    where at < $1 and action in ('session.refused', 'password.reset_requested')
+    order by at limit 1000
+));

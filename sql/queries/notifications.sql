@@ -83,7 +83,7 @@ with chosen as (
 )
 select l.org_id, l.id, l.kind, l.role, l.recipient, l.booking_id, l.happened_at, l.ical_method, l.organizer, l.data,
        l.attempts, l.leased_until, l.created_at, l.next_attempt_at, l.error, e.body, b.status, b.starts_at, b.ends_at, b.attendee_email, b.token_version,
-       coalesce(t.title, r.name) as title, coalesce(t.seats, 1) > 1 as seated, t.questions, o.name as org_name, o.settings,
+       coalesce(t.title, r.name) as title, b.resource_id is not null as reserved, coalesce(t.seats, 1) > 1 as seated, t.questions, o.name as org_name, o.settings,
        o.secret_sealed, u.name as user_name, u.timezone as user_zone, u.locale as user_locale,
        (select jsonb_agg(jsonb_build_object('id', h.id, 'name', h.name, 'address', h.email) order by h.id)
         from users h

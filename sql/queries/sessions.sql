@@ -32,9 +32,10 @@ where org_id = $1 and user_id = $2 and id = $3 and ended_at is null
 returning id;
 
 -- name: end_sessions_until
--- Ids are made in the order of time.
-update sessions set ended_at = $4
-where org_id = $1 and user_id = $2 and id <= $3 and ended_at is null;
+update sessions s set ended_at = $4
+from sessions this
+where this.org_id = $1 and this.user_id = $2 and this.id = $3
+  and s.org_id = $1 and s.user_id = $2 and s.ended_at is null and (s.created_at, s.id) <= (this.created_at, this.id);
 
 -- name: end_session_by_token
 -- (door)

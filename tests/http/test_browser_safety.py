@@ -12,6 +12,7 @@ from app.core import db
 from app.core.quota import Quota
 from app.core.settings import Settings
 from app.core.vault import Vault
+from app.domain.identity import passwords
 from app.faces.browser.routes import ROUTES
 from app.main import build_app
 from tests.browsers import COOKIE, PASSWORD, Browser, Browsers
@@ -165,8 +166,47 @@ async def test_guessing_is_slowed_down_by_account(strict: Api, tenant: Tenant) -
         bodies = [await each.json() for each in answers]
         assert len({body["detail"] for body in bodies[:10]}) == 1
         assert [body["violated-policies"] for body in bodies[10:]] == [["account"]] * 2
-    late = await attempt(strict, f"{tenant.username}@example.com".upper(), PASSWORD, "198.51.100.99")
-    assert late.status == 429, "however it is written, and with the right password too"
+    name = f"{tenant.username}@example.com"
+    for number, spelling in enumerate([name.upper(), name.replace("t", "T"), name.replace("a", "\u00c0"), f" {name}"]):
+        late = await attempt(strict, spelling, PASSWORD, f"198.51.100.{90 + number}")
+        assert late.status != 201, "however it is written, and with the right password too"
+
+
+async def test_a_spelling_that_only_the_database_folds_is_the_same_account(
+    strict: Api, conn: db.Connection, tenant: Tenant
+) -> None:
+    """PostgreSQL takes a Turkish capital for an i, Python does not: each would have a limit of its own."""
+    name = f"vivic-{unique_name()}@example.com"
+    await conn.execute("update users set email = $2 where id = $1", tenant.user_id, name)
+    spellings = [name, *(name.replace("i", "\u0130", count) for count in (1, 2))]
+    known = [each for each in spellings if await conn.fetchval("select lower($1) = lower($2)", each, name)]
+    answers = [await attempt(strict, known[n % len(known)], "x", f"198.51.101.{n}") for n in range(11)]
+    assert [each.status for each in answers] == [401] * 10 + [429]
+
+
+async def test_mails_for_a_password_are_few(strict: Api, tenant: Tenant) -> None:
+    """Each ends the link of the one before, and is a mail to somebody who may not have asked."""
+    body = {"password_reset": {"email": f"{tenant.username}@example.com"}}
+    answers = [
+        await strict.client.post("/api/password-resets", json=body, headers={"X-Forwarded-For": f"192.0.2.{n}"})
+        for n in range(5)
+    ]
+    assert [each.status for each in answers] == [202] * 3 + [429] * 2
+    other = {"password_reset": {"email": f"{unique_name()}@example.com"}}
+    answers = [
+        await strict.client.post("/api/password-resets", json=other, headers={"X-Forwarded-For": f"192.0.2.{n}"})
+        for n in range(5)
+    ]
+    assert [each.status for each in answers] == [202] * 3 + [429] * 2, "and tells nothing of who exists"
+    assert (await attempt(strict, f"{tenant.username}@example.com", PASSWORD, "192.0.2.200")).status == 201
+
+
+async def test_a_crowd_at_the_door_is_sent_away(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(passwords, "_MOST_WAITING", 4)
+    body = {"session": {"email": "a@example.com", "password": "x"}}
+    answers = await asyncio.gather(*(api.client.post("/api/session", json=body) for _ in range(12)))
+    assert {each.status for each in answers} == {401, 503}
+    assert {each.headers.get("Retry-After") for each in answers if each.status == 503} == {"1"}
 
 
 async def test_a_session_has_a_limit_of_its_own(strict: Api, tenant: Tenant) -> None:

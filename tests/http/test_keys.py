@@ -57,9 +57,19 @@ async def test_a_key_may_end_by_itself(api: Api, owner: Browser, conn: db.Connec
     assert (await owner.get(f"/api/keys/{made['id']}")).status == 200, "it is still listed, as what it was"
 
 
-async def test_a_key_for_agents_is_narrowed_to_tools(owner: Browser) -> None:
+async def test_a_key_for_agents_is_narrowed_to_tools(api: Api, owner: Browser) -> None:
+    """Outside the MCP server too: `mcp` covers what its tools do, and no more."""
     made = await make(owner, scopes=["mcp"], tools=["list_slots", "get_booking", "list_slots"])
     assert made["tools"] == ["list_slots", "get_booking"]
+    narrow = Api(api.client, made["secret"])
+    await api.event_type(code="call")
+    assert (await narrow.get("/v1/slots?event_type=call&start=2031-01-01&end=2031-01-01")).status == 200
+    assert (await narrow.get("/v1/bookings")).status == 200
+    assert (await narrow.post("/v1/bookings", {})).ok(403)["code"] == "insufficient_scope"
+    wide = Api(api.client, (await make(owner, scopes=["mcp"]))["secret"])
+    assert (await wide.post("/v1/bookings", {})).status == 400, "seed 004: it covers writing everywhere"
+    both = Api(api.client, (await make(owner, scopes=["mcp", "bookings:write"], tools=["list_slots"]))["secret"])
+    assert (await both.post("/v1/bookings", {})).status == 400, "what was given by name was not narrowed"
     assert set(TOOLS[:7]) == {
         "list_event_types",
         "list_slots",
@@ -128,11 +138,17 @@ async def test_the_audit_log_tells_who_did_what(
     key = await make(owner)
     (await owner.delete(f"/api/keys/{key['id']}"))
     hook = (await api.post("/v1/webhooks", {"url": "https://hooks.example.com/secret-path"})).ok(201)["webhook"]
+    (await api.post(f"/v1/webhooks/{hook['id']}/replay", {"since": "2026-01-01T00:00:00Z"})).ok(202)
     (await api.post(f"/v1/webhooks/{hook['id']}/rotate-secret")).ok()
     (await api.call("DELETE", f"/v1/webhooks/{hook['id']}"))
     (await owner.patch("/api/organization", {"organization": {"name": "New name"}})).ok()
     (await owner.patch(f"/api/members/{person['id']}", {"member": {"role": "member"}})).ok()
     (await owner.delete(f"/api/members/{person['id']}"))
+    team = (await owner.post("/api/teams", {"team": {"slug": f"team-{tenant.username}", "name": "T"}})).ok(201)["data"]
+    (await owner.delete(f"/api/teams/{team['id']}"))
+    await api.event_type(code="door")
+    door = (await owner.post("/api/event-types/door/links")).ok(201)["data"]
+    (await owner.delete(f"/api/event-links/{door['link_code']}"))
     await browsers().log_in(f"{tenant.username}@example.com", "wrong")
     change = {"password": {"current_password": PASSWORD, "new_password": "battery staple"}}
     (await owner.patch("/api/password", change)).ok()
@@ -145,11 +161,16 @@ async def test_the_audit_log_tells_who_did_what(
         "key.created",
         "key.revoked",
         "webhook.created",
+        "webhook.replayed",
         "webhook.secret_rotated",
         "webhook.deleted",
         "organization.changed",
         "member.changed",
         "member.removed",
+        "team.created",
+        "team.deleted",
+        "link.created",
+        "link.revoked",
         "session.refused",
         "password.changed",
     ]
@@ -166,7 +187,9 @@ async def test_the_audit_log_tells_who_did_what(
     assert by_action["member.changed"]["details"] == {"fields": ["role"], "role": "member"}
     assert by_action["session.refused"]["actor"] is None
     text = str(told)
-    assert not [each for each in (key["secret"], hook["secret"], PASSWORD, "battery") if each in text]
+    assert not [
+        each for each in (key["secret"], hook["secret"], door["link_code"], PASSWORD, "battery") if each in text
+    ]
 
 
 async def test_the_audit_log_can_be_narrowed_and_paged(owner: Browser) -> None:

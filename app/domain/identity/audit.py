@@ -1,7 +1,7 @@
 """The audit log: who did what to accounts, keys, people and webhooks, and from where.
 
-The one rule: an entry is written in the transaction of what it tells, and holds ids and names, never a secret. Every
-booking keeps a history of its own, which is shown beside.
+The one rule: an entry is written in the transaction of what it tells, and holds ids and names, never a secret. It is
+kept, but for what strangers write into it. Every booking keeps a history of its own, which is shown beside.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from app.core import sql
-from app.core.db import Connection
+from app.core.db import Connection, affected
 from app.core.ids import new_id
 
 SQL = sql.load("audit")
@@ -73,3 +73,8 @@ async def list_entries(
     rows = await conn.fetch(SQL.list_entries, org_id, *asked, skip, limit)
     total = await conn.fetchval(SQL.count_entries, org_id, *asked)
     return [Entry(**{name: row[name] for name in Entry.__dataclass_fields__}) for row in rows], total
+
+
+async def clean(conn: Connection, before: datetime) -> int:
+    """Delete up to a thousand lines, of everybody, of what strangers did before then; how many."""
+    return affected(await conn.execute(SQL.delete_old_refusals, before))

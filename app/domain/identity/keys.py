@@ -16,6 +16,8 @@ from app.core.errors import InvalidInput, NotFound, Unauthorized
 from app.core.ids import new_id
 from app.core.vault import Vault, digest
 from app.domain.identity.models import KEY_ENDED, Principal
+from app.domain.identity.roles import SCOPES_OF_ROLES
+from app.domain.identity.scopes import granted_to
 
 SQL = sql.load("identity")
 
@@ -65,6 +67,7 @@ async def authenticate(conn: Connection, key: str, vault: Vault, now: datetime) 
         key_id=row["id"],
         key_name=row["name"],
         scopes=frozenset(row["scopes"]),
+        granted=_granted(row),
         secret=vault.unseal_cached(row["secret_sealed"]),
         own_limit=row["requests"],
     )
@@ -84,6 +87,11 @@ class ApiKey:
     created_at: datetime
     last_used_at: datetime | None
     expires_at: datetime | None
+
+
+def _granted(row: sql.Row) -> frozenset[str]:
+    tools = None if row["tools"] is None else frozenset(row["tools"])
+    return granted_to(frozenset(row["scopes"]), tools, SCOPES_OF_ROLES[row["role"]])
 
 
 async def create_key(

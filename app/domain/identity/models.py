@@ -5,9 +5,10 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.errors import Forbidden, InsufficientScope
-from app.domain.identity.scopes import covers
 
 OWNER, ADMIN, MEMBER = "owner", "admin", "member"
+# from below
+RANKS = (MEMBER, ADMIN, OWNER)
 
 KEY_ENDED = "This API key is not valid (unknown, revoked or expired). POST /api/keys or `slotwire bootstrap` makes one."
 
@@ -41,12 +42,14 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Principal(Visitor):
-    """A person, by a key or by a session. scopes: what the key may do, or what the person's role may. role: the
-    person's. own_limit: a number of requests of the key's own, such as `600/m`, in the place of everybody's."""
+    """A person, by a key or by a session. scopes: as they stand on the key, or are the role's. granted: what may really
+    be done: `mcp` covers others, and a key may no more than the role of whoever made it. own_limit: a number of
+    requests of the key's own, such as `600/m`, in the place of everybody's."""
 
     user_id: UUID
     role: str
     scopes: frozenset[str]
+    granted: frozenset[str]
     key_id: UUID | None = None
     key_name: str = ""
     session_id: UUID | None = None
@@ -62,12 +65,17 @@ class Principal(Visitor):
 
     @property
     def only_own_user_id(self) -> UUID | None:
-        """Of a member in a session: the person to whose things they are kept. None for keys, and for who manages."""
-        return self.user_id if self.session_id is not None and self.role == MEMBER else None
+        """Of a member, also by a key of when they were more: the person to whose things they are kept. None for who
+        manages."""
+        return self.user_id if self.role == MEMBER else None
+
+    def may(self, scope: str) -> bool:
+        """`any` needs only a valid key, or session."""
+        return scope == "any" or scope in self.granted
 
     def require(self, *scopes: str) -> None:
         """Any of them will do. Raises InsufficientScope naming what is missing; of a person, Forbidden."""
-        if any(covers(self.scopes, scope) for scope in scopes):
+        if any(map(self.may, scopes)):
             return
         if self.session_id is not None:
             raise Forbidden(f"Your role ({self.role}) does not allow this; ask an owner or an admin.")

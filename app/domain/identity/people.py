@@ -16,7 +16,7 @@ from app.core import sql
 from app.core.db import Connection
 from app.core.errors import Conflict, Forbidden, NotFound
 from app.core.ids import new_id
-from app.domain.identity.models import OWNER, Principal, User
+from app.domain.identity.models import MEMBER, OWNER, RANKS, Principal, User
 from app.domain.identity.organizations import check_handle, take_free_username, user_of, username_from_email
 
 SQL = sql.load("people")
@@ -37,9 +37,9 @@ class PersonFields:
 
 
 def check_role(principal: Principal, role: str) -> None:
-    """Raises Forbidden where the caller may not give somebody this role: owners are made by owners."""
-    if role == OWNER and principal.role != OWNER:
-        raise Forbidden("Only an owner makes somebody an owner.")
+    """Raises Forbidden where the caller would give somebody a role above their own, themselves included."""
+    if RANKS.index(role) > RANKS.index(principal.role):
+        raise Forbidden(f"Only an {role} makes somebody an {role}.")
 
 
 async def create_person(conn: Connection, org_id: UUID, fields: PersonFields, now: datetime) -> User:
@@ -134,7 +134,7 @@ def _check_rank(principal: Principal, person: User, changes: Mapping[str, Any]) 
         raise Forbidden("Members change their own name, username, timezone and locale; ask an owner or an admin.")
     if person.role == OWNER and principal.role != OWNER:
         raise Forbidden("Only an owner changes an owner's account.")
-    check_role(principal, changes.get("role", ""))
+    check_role(principal, changes.get("role", MEMBER))
 
 
 async def _lock(conn: Connection, org_id: UUID, user_id: UUID, *, with_owners: bool) -> User:

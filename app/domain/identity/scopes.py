@@ -3,6 +3,8 @@
 The one rule: a scope grants nothing but itself, except `mcp`, which covers three others (seed 004).
 """
 
+from functools import cache
+
 GRANTS = {
     "slots:read": "See open slots and availability.",
     "bookings:read": "List and read bookings, and count them.",
@@ -38,6 +40,23 @@ TOOLS = (
 )
 
 _COVERED_BY_MCP = frozenset({"slots:read", "bookings:read", "bookings:write"})
+# what a key that is narrowed to tools may do outside the MCP server: what they do
+_OF_TOOLS = {
+    "list_slots": "slots:read",
+    "create_booking": "bookings:write",
+    "cancel_booking": "bookings:write",
+    "reschedule_booking": "bookings:write",
+    "list_bookings": "bookings:read",
+    "get_booking": "bookings:read",
+}
+
+
+@cache
+def granted_to(scopes: frozenset[str], tools: frozenset[str] | None, allowed: frozenset[str]) -> frozenset[str]:
+    """What a key may do: its scopes and those that `mcp` covers (narrowed to its tools, if it is), and never more than
+    the role of whoever made it allows by now."""
+    covered = _COVERED_BY_MCP if tools is None else frozenset(_OF_TOOLS[tool] for tool in tools if tool in _OF_TOOLS)
+    return (scopes | covered if "mcp" in scopes else scopes) & allowed
 
 
 def covers(granted: frozenset[str], scope: str) -> bool:

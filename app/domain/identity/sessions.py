@@ -71,6 +71,7 @@ async def authenticate_session(conn: Connection, token: str, where: Where, vault
         user_id=row["user_id"],
         role=row["role"],
         scopes=SCOPES_OF_ROLES[row["role"]],
+        granted=SCOPES_OF_ROLES[row["role"]],
         session_id=row["id"],
     )
 

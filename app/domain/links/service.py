@@ -51,10 +51,12 @@ async def list_links(
     return [_link(row, vault.unseal(row["code_sealed"]).decode()) for row in rows]
 
 
-async def revoke_link(conn: Connection, org_id: UUID, code: str, now: datetime) -> None:
-    """What was booked through it stays. A repeat changes nothing. Raises NotFound `link_not_found`."""
-    if await conn.fetchval(SQL.revoke_link, org_id, digest(code), now) is None:
+async def revoke_link(conn: Connection, org_id: UUID, code: str, now: datetime) -> UUID:
+    """Its id. What was booked through it stays. A repeat changes nothing. Raises NotFound `link_not_found`."""
+    link_id: UUID | None = await conn.fetchval(SQL.revoke_link, org_id, digest(code), now)
+    if link_id is None:
         raise unknown_link()
+    return link_id
 
 
 async def lock_link(conn: Connection, org_id: UUID, code: str) -> UUID:

@@ -158,6 +158,9 @@ def _links(row: sql.Row, kind: Kind, role: Role, secret: bytes, public_url: str)
             "reschedule": f"{public_url}/v1/reschedule/{token(Purpose.RESCHEDULE)}",
             "cancel": f"{public_url}/v1/cancel/{token(Purpose.CANCEL)}",
         }
+        if row["reserved"]:
+            # the page would have to offer any time whatever; it is moved where it was made
+            del links["reschedule"]
         # what nobody has agreed to yet belongs into no calendar
         invite = {"invite": f"{public_url}/v1/bookings/{token(Purpose.VIEW)}/invite.ics"}
         return links if kind is Kind.PENDING else links | invite

@@ -1,8 +1,7 @@
 """Bookings and what can be booked, in the words of `/api` (seed 000)."""
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, cast, get_args
 from uuid import UUID
 
 from pydantic import Field, model_validator
@@ -38,18 +37,9 @@ from app.web.fields import (
     missing,
 )
 from app.web.paging import Numbers
+from app.web.statuses import WORDS, StatusWord, statuses_of
 
-WORDS: Mapping[Status, str] = {
-    Status.DRAFT: "draft",
-    Status.PENDING_CONFIRMATION: "pending",
-    Status.SCHEDULED: "confirmed",
-    Status.RESCHEDULED: "confirmed",
-    Status.COMPLETED: "completed",
-    Status.CANCELLED: "cancelled",
-    Status.NO_SHOW: "no_show",
-}
-Word = Literal["draft", "pending", "confirmed", "completed", "cancelled", "no_show"]
-StatusWord = Annotated[str, one_of(*get_args(Word))]
+StatusShown = Annotated[str, one_of(*get_args(StatusWord))]
 
 
 class ReservationIn(WireModel):
@@ -69,18 +59,18 @@ class ReservationShown(TypedDict):
     bookable_id: ResourceRef | EventTypeRef
     starts_at: Time
     ends_at: Time
-    status: StatusWord
+    status: StatusShown
 
 
 SessionStepShown = TypedDict(
-    "SessionStepShown", {"from": StatusWord, "to": StatusWord, "at": Time, "by": str, "reason": str | None}
+    "SessionStepShown", {"from": StatusShown, "to": StatusShown, "at": Time, "by": str, "reason": str | None}
 )
 
 
 ActorRef = UserRef | KeyRef
 HistoryShown = TypedDict(
     "HistoryShown",
-    {"from": StatusWord, "to": StatusWord, "at": Time, "by": str, "actor": ActorRef | None, "reason": str | None},
+    {"from": StatusShown, "to": StatusShown, "at": Time, "by": str, "actor": ActorRef | None, "reason": str | None},
 )
 
 
@@ -118,14 +108,14 @@ class SessionBookingShown(ReservationShown):
 class SessionBookingsQuery(Numbers, Period):
     """status may be given several times."""
 
-    status: list[Word] | None = None
+    status: list[StatusWord] | None = None
     event_type_id: EventTypeId | None = None
     bookable_id: ResourceId | None = None
     user_id: UserId | None = None
     attendee_email: Email | None = None
 
     def filters(self, of_user_id: UUID | None) -> Filters:
-        wanted = None if self.status is None else [status for status, word in WORDS.items() if word in self.status]
+        wanted = None if self.status is None else statuses_of(self.status)
         return Filters(
             statuses=wanted,
             event_type_id=self.event_type_id,

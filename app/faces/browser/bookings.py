@@ -16,7 +16,6 @@ from app.domain.bookings.queries import list_steps
 from app.domain.bookings.reserve import Reservation, reserve
 from app.domain.identity.organizations import get_user
 from app.faces.browser.booking_shapes import (
-    WORDS,
     HistoryShown,
     ReservationIn,
     SessionBookingsQuery,
@@ -27,6 +26,7 @@ from app.faces.rest import bookings as rest
 from app.web import idempotency
 from app.web.call import Call
 from app.web.paging import numbered_response
+from app.web.statuses import WORDS
 
 
 async def create(call: Call) -> web.Response:

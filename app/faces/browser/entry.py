@@ -13,6 +13,7 @@ from app.core import db
 from app.core.db import Connection
 from app.core.errors import Forbidden, LoggedOut
 from app.core.ids import Kind, encode
+from app.core.quota import Quota
 from app.domain.availability.schedules import create_default_schedule
 from app.domain.identity import audit
 from app.domain.identity.logins import Account, find_account, prove_password
@@ -29,13 +30,15 @@ from app.web.limits import Limit
 from app.web.routing import LIMITER
 from app.web.sessions import remember, session_token, where_of
 
+# each mail ends the link of the one before
+_RESETS = Quota(3, 3600)
+
 
 async def log_in(asked: Asked) -> web.Response:
-    given = asked.body(LogInIn)
-    await count_account(asked, given.email)
-    pool = asked.request.app[POOL]
+    given, pool = asked.body(LogInIn), asked.request.app[POOL]
     async with db.acquire(pool) as conn:
         account = await find_account(conn, given.email, asked.vault)
+    await _count(asked, "account", account, given.email, asked.settings.limit_login)
     try:
         proven = await prove_password(account, given.password)
     except LoggedOut:
@@ -81,15 +84,18 @@ async def sign_up(asked: Asked) -> web.Response:
 async def ask_for_password(asked: Asked) -> web.Response:
     """Accepted, whoever it is: the mail is written after the answer, if there is anybody to write to."""
     given = asked.body(PasswordResetIn)
-    await count_account(asked, given.email)
+    async with db.acquire(asked.request.app[POOL]) as conn:
+        account = await find_account(conn, given.email, asked.vault)
+    await _count(asked, "reset", account, given.email, asked.settings.limit_login and _RESETS)
     do_later(asked.request.app, _send_reset(asked, given.email))
     return asked.answer({"email": given.email})
 
 
-async def count_account(asked: Asked, email: str) -> None:
-    """Whoever tries many passwords on one account, from however many addresses, is slowed down. Raises RateLimited."""
-    who = hashlib.sha256(email.strip().lower().encode()).hexdigest()[:32]
-    await asked.request.app[LIMITER].check(asked.request, Limit("account", who, asked.settings.limit_login))
+async def _count(asked: Asked, policy: str, account: Account | None, email: str, quota: Quota | None) -> None:
+    """Whoever tries many times on one account, from however many addresses, is slowed down; on one that does not exist
+    just the same. By what the database has found: it knows which spellings are one. Raises RateLimited."""
+    who = account.user_id.hex if account else hashlib.sha256(email.strip().casefold().encode()).hexdigest()[:32]
+    await asked.request.app[LIMITER].check(asked.request, Limit(policy, who, quota))
 
 
 async def _begin(conn: Connection, asked: Asked, account: Account) -> web.Response:

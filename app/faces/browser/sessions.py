@@ -7,10 +7,11 @@ from app.core.ids import Kind, encode
 from app.domain.identity import logins, sessions
 from app.domain.identity.organizations import get_user
 from app.domain.identity.passwords import make_hash
-from app.faces.browser.entry import count_account
 from app.faces.browser.shapes import PasswordChangeIn, device_out, me_out
 from app.web.auditing import note
 from app.web.call import Call
+from app.web.limits import Limit
+from app.web.routing import LIMITER
 from app.web.sessions import forget, remember, where_of
 
 
@@ -64,8 +65,8 @@ async def end_all(call: Call) -> web.Response:
 async def change_password(call: Call) -> web.Response:
     """Every session ends; this browser gets a new one."""
     given, principal = call.body(PasswordChangeIn), call.principal
-    user = await get_user(call.conn, principal)
-    await count_account(call, user.email)
+    limit = Limit("password", principal.user_id.hex, call.settings.limit_login)
+    await call.request.app[LIMITER].check(call.request, limit)
     whose = (principal.org_id, principal.user_id)
     known = await logins.require_password(call.conn, *whose, given.current_password)
     hashed = await make_hash(given.new_password)
@@ -78,4 +79,5 @@ async def change_password(call: Call) -> web.Response:
         return token
 
     token = await call.write(change)
+    user = await get_user(call.conn, principal)
     return await remember(call.request, call.answer(me_out(principal, user)), token)

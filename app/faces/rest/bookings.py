@@ -20,7 +20,6 @@ from app.domain.bookings.reschedule import reschedule_booking
 from app.domain.bookings.tokens import tokens_of
 from app.domain.bookings.transitions import change_status
 from app.domain.identity.models import Principal
-from app.domain.identity.scopes import covers
 from app.faces.rest.shapes.bookings import AttendeeIn, BookingIn, BookingPatch, FinishIn, RescheduleIn
 from app.web import idempotency
 from app.web.calendars import InviteQuery, answer_invite
@@ -30,8 +29,7 @@ from app.web.shapes import ReasonIn
 
 def shown_to(principal: Principal, booking: Booking, shown: BookingShown | None = None) -> BookingShown:
     """The links that change a booking are for keys that may change it."""
-    may_write = covers(principal.scopes, "bookings:write")
-    tokens = tokens_of(booking, principal.secret) if may_write else None
+    tokens = tokens_of(booking, principal.secret) if principal.may("bookings:write") else None
     return with_tokens(shown or represent(booking), tokens)
 
 

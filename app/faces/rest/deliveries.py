@@ -2,12 +2,14 @@
 
 from aiohttp import web
 
-from app.core.ids import Kind
-from app.domain.webhooks.journal import list_deliveries, redeliver, replay, send_sample
+from app.core.db import Connection
+from app.core.ids import Kind, encode
+from app.domain.webhooks.journal import LoggedDelivery, list_deliveries, redeliver, replay, send_sample
 from app.domain.webhooks.samples import sample_of
 from app.domain.webhooks.subscriptions import get_webhook
 from app.faces.rest.shapes.deliveries import DeliveriesQuery, ReplayIn, SampleIn, delivery_out
 from app.faces.rest.shapes.webhooks import NothingIn
+from app.web.auditing import note
 from app.web.call import Call
 from app.web.paging import cursor_id, page_response
 
@@ -32,15 +34,23 @@ async def send_one_now(call: Call) -> web.Response:
 async def send_again(call: Call) -> web.Response:
     delivery_id, org_id = call.path_id(Kind.DELIVERY), call.principal.org_id
     call.optional_body(NothingIn)
-    delivery = await call.write(lambda conn: redeliver(conn, org_id, delivery_id, call.now))
+
+    async def again(conn: Connection) -> LoggedDelivery:
+        await note(conn, call, "delivery.sent_again", encode(Kind.DELIVERY, delivery_id))
+        return await redeliver(conn, org_id, delivery_id, call.now)
+
+    delivery = await call.write(again)
     return call.answer(delivery_out(delivery))
 
 
 async def send_range_again(call: Call) -> web.Response:
     given, org_id, webhook_id = call.body(ReplayIn), call.principal.org_id, call.path_id(Kind.WEBHOOK)
-    count = await call.write(
-        lambda conn: replay(
-            *(conn, org_id, webhook_id, given.since, given.until), failed_only=given.failed_only, now=call.now
-        )
-    )
+
+    async def again(conn: Connection) -> int:
+        period = (given.since, given.until)
+        count = await replay(conn, org_id, webhook_id, *period, failed_only=given.failed_only, now=call.now)
+        await note(conn, call, "webhook.replayed", encode(Kind.WEBHOOK, webhook_id), count=count)
+        return count
+
+    count = await call.write(again)
     return call.answer({"count": count})

@@ -31,6 +31,7 @@ async def read(call: Call) -> web.Response:
     principal, user_id = call.principal, _whose(call)
     if user_id != principal.user_id:
         principal.require(_OF_OTHERS)
+        await note(call.conn, call, "feed.read", encode(Kind.USER, user_id))
     return _answer(call, await feed_address(call.conn, principal.org_id, user_id, principal.secret))
 
 

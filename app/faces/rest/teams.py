@@ -5,11 +5,12 @@ from typing import Any
 from aiohttp import web
 
 from app.core.db import Connection
-from app.core.ids import Kind
+from app.core.ids import Kind, encode
 from app.domain.identity import teams
-from app.domain.identity.teams import TeamFields
+from app.domain.identity.teams import Team, TeamFields
 from app.faces.rest.shapes.teams import TeamIn, TeamPatch, team_out
 from app.web import idempotency
+from app.web.auditing import note
 from app.web.call import Call
 from app.web.paging import list_page
 
@@ -19,7 +20,9 @@ async def create(call: Call) -> web.Response:
     fields = TeamFields(slug=given.slug, name=given.name, user_ids=given.user_ids)
 
     async def make(conn: Connection) -> dict[str, Any]:
-        return call.envelope(team_out(await teams.create_team(conn, call.principal.org_id, fields, call.now)))
+        made = await teams.create_team(conn, call.principal.org_id, fields, call.now)
+        await note(conn, call, "team.created", encode(Kind.TEAM, made.id), slug=made.slug)
+        return call.envelope(team_out(made))
 
     return await idempotency.create(call, make)
 
@@ -36,11 +39,21 @@ async def list_all(call: Call) -> web.Response:
 async def update(call: Call) -> web.Response:
     given, team_id = call.body(TeamPatch), call.path_id(Kind.TEAM)
     changes = {name: getattr(given, name) for name in given.model_fields_set}
-    team = await call.write(lambda conn: teams.update_team(conn, call.principal.org_id, team_id, changes, call.now))
+
+    async def change(conn: Connection) -> Team:
+        await note(conn, call, "team.changed", encode(Kind.TEAM, team_id), fields=sorted(changes))
+        return await teams.update_team(conn, call.principal.org_id, team_id, changes, call.now)
+
+    team = await call.write(change)
     return call.answer(team_out(team))
 
 
 async def delete(call: Call) -> web.Response:
     team_id = call.path_id(Kind.TEAM)
-    await call.write(lambda conn: teams.delete_team(conn, call.principal.org_id, team_id))
+
+    async def remove(conn: Connection) -> None:
+        await teams.delete_team(conn, call.principal.org_id, team_id)
+        await note(conn, call, "team.deleted", encode(Kind.TEAM, team_id))
+
+    await call.write(remove)
     return web.Response(status=204)
