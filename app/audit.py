@@ -55,12 +55,12 @@ async def _organization(conn: Connection, asked: Asked) -> UUID:
     if asked.org is not None:
         org_id = decode(Kind.ORGANIZATION, asked.org)
         if org_id is None or await conn.fetchrow(SQL.get_organization, org_id) is None:
-            raise NotFound(f"No organization {asked.org}; `slotwire bootstrap --json` shows an id such as org_….")
+            raise NotFound(f"No organization {asked.org}; look for its id (org_…) in GET /api/session, or use --email.")
         return org_id
     if asked.email is not None:
         found = await find_user_by_email(conn, asked.email)
         if found is None:
-            raise NotFound(f"Nobody has the e-mail {asked.email}.")
+            raise NotFound(f"Nobody has the e-mail {asked.email}. Name anybody of the organization, or --org.")
         return found[0]
     first = await conn.fetch(SQL.list_first_organizations)
     if len(first) != 1:

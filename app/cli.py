@@ -40,6 +40,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(argv)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `| head` has seen enough; the interpreter flushes once more when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except ConfigurationError as error:
         print(f"slotwire: {error}", file=sys.stderr)
         return _MISUSE
@@ -105,11 +110,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     log = commands.add_parser("audit", help="print an organization's audit log")
-    log.add_argument("--email", help="of anybody in the organization (default: the only organization)")
-    log.add_argument("--org", help="the organization's id")
+    whose = log.add_mutually_exclusive_group()
+    whose.add_argument("--email", help="of anybody in the organization (default: the only organization)")
+    whose.add_argument("--org", help="the organization's id")
     log.add_argument("--action", help="such as key.created, or a noun such as key")
     log.add_argument("--since", type=_instant, help="such as 2026-11-01T00:00:00Z")
-    log.add_argument("--limit", type=_count, default=100, help="how many, the last ones (default: %(default)s)")
+    log.add_argument("--limit", type=_entries, default=100, help="how many, the last ones (default: %(default)s)")
     log.add_argument("--json", action="store_true", help="print one JSON object a line")
     log.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
     log.set_defaults(run=_audit)
@@ -170,6 +176,12 @@ def _port(text: str) -> int:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) > 256:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; expected 0 to 256")
+    return int(text)
+
+
+def _entries(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of entries; expected 1 to 10000")
     return int(text)
 
 

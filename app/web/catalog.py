@@ -50,8 +50,9 @@ _ENTRIES = (
     Entry(
         "unauthorized",
         errors.Unauthorized,
-        "There is no API key, or it is unknown, mistyped, revoked or expired.",
-        "Send 'Authorization: Bearer <key>' with a live key. A key in the query string is not looked for.",
+        "There is no API key or session, or it is unknown, mistyped, revoked, expired or ended.",
+        "Send 'Authorization: Bearer <key>' with a live key; under /api, log in: POST /api/session. A key in the query "
+        "string is not looked for.",
     ),
     Entry(
         "insufficient_scope",
@@ -74,9 +75,9 @@ _ENTRIES = (
     Entry(
         "not_found",
         errors.NotFound,
-        "There is no such thing in the key's organization, or no such path. Another organization's things are answered "
-        "in the same way.",
-        "Check the id, its prefix, and whose key it is.",
+        "There is no such thing in the caller's organization, or no such path. Another organization's things are "
+        "answered in the same way.",
+        "Check the id, its prefix, and whose key or session it is.",
     ),
     Entry(
         "event_type_not_found",

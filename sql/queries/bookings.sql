@@ -189,7 +189,7 @@ with booking as (
         cancelled_by = case when $13 = 'CANCELLED' then $4 end, cancellation_reason = $5, event_sequence = $6,
         hold_expires_at = null, ical_sequence = $15, updated_at = $3
     where org_id = $1 and id = $2 and status = $7
-    returning id, event_type_id, sitting_id, host_ids, counters
+    returning id, event_type_id, resource_id, sitting_id, host_ids, counters
 ), sitting as (
     update sittings g set taken = g.taken - 1
     from booking b
@@ -238,9 +238,9 @@ with booking as (
 ), vacancy as (
     -- only where somebody waits for anything: one look at an index that is empty as a rule
     insert into outbox (org_id, topic, ref_id, due_at)
-    select $1, 'vacancy', b.event_type_id, $3
+    select $1, 'vacancy', coalesce(b.event_type_id, b.resource_id), $3
     from booking b
-    where $13 = 'CANCELLED' and b.event_type_id is not null
+    where $13 = 'CANCELLED'
       and exists (select from waitlists l where l.org_id = $1 and l.next_check_at is not null)
 ), step as (
     insert into booking_history (org_id, booking_id, no, from_status, to_status, at, by, by_id, reason)

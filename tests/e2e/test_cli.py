@@ -150,6 +150,7 @@ def test_help_everywhere(settings: Settings) -> None:
         ["bootstrap"],
         ["doctor"],
         ["rotate-keys"],
+        ["audit"],
         ["zones"],
         ["torture"],
         ["openapi"],

@@ -11,13 +11,16 @@ from urllib.parse import urlsplit
 
 from app.core import db
 from app.core.ids import Kind, decode
+from app.core.settings import Settings
 from app.core.vault import Vault
 from app.domain.bookings.tokens import Purpose
 from app.domain.identity.account_tokens import AccountPurpose, account_token, issue_account_token
 from app.domain.notifications.optouts import unsubscribe_token
+from tests.browsers import Browser
 from tests.calendars import link_tokens, secret_of
 from tests.support import Api, Tenant, booking_body
 from tests.visitors import confirm_token, let_it_be_over, reminder
+from tests.waiting import offer_path, tend, waiting_body
 
 Values = Mapping[str, Sequence[str]]
 
@@ -27,6 +30,13 @@ _SENT = {
     "body.host_id": "hosts",
     "body.service_id": "services",
     "body.answers[*].question_id": "questions",
+}
+_OF_BOTS = {
+    "body.booking_link_id": "event_types",
+    "body.staff_id": "hosts",
+    "body.service_id": "services",
+    "body.answers[*].question_id": "questions",
+    "query.booking_link_id": "event_types",
 }
 # which values go where, by the paths of the document; the first that fits
 _BOUND = {
@@ -41,6 +51,23 @@ _BOUND = {
         **_SENT,
         "query.event_type_id": "event_types",
         "query.assigned_to_id": "hosts",
+    },
+    "^/api/v1/bookings$": _OF_BOTS,
+    "^/v1/waitlist$": {
+        "body.event_type": "codes",
+        "body.event_type_id": "event_types",
+        "query.event_type_id": "event_types",
+    },
+    "^/v1/waitlist/": {"path.id": "waiting"},
+    "^/v1/book/[{]username[}]/[^/]+/waitlist$": {"path.username": "usernames", "path.event_slug": "slugs"},
+    "^/v1/offers/": {"path.token": "offer_tokens"},
+    "^/api/v1/waitlist$": _OF_BOTS,
+    "^/api/v1/waitlist/": {"path.id": "waiting"},
+    "^/api/v1/bookings/": {"path.id": "bookings"},
+    "^/api/v1/availability$": {
+        "query.booking_link_id": "event_types",
+        "query.staff_id": "hosts",
+        "query.service_id": "services",
     },
     "^/v1/event-types/": {"path.code": "codes"},
     "^/v1/slots$": {"query.event_type": "codes", **_ASKED},
@@ -58,18 +85,60 @@ _BOUND = {
     "^/v1/cancel/": {"path.token": "cancel_tokens"},
     "^/v1/reschedule/": {"path.token": "reschedule_tokens"},
     "^/v1/unsubscribe/": {"path.token": "unsubscribe_tokens"},
+    "^/api/bookings/[{]id[}]/(confirm|decline)$": {"path.id": "pending"},
+    "^/api/bookings/[{]id[}]/(complete|no-show)$": {"path.id": "over"},
+    "^/api/bookings/": {"path.id": "bookings"},
+    "^/api/bookings$": {
+        "body.booking.bookable_id": "desks",
+        "body.booking.starts_at": "mornings",
+        "body.booking.ends_at": "evenings",
+        "query.bookable_id": "resources",
+        "query.event_type_id": "event_types",
+        "query.user_id": "hosts",
+    },
+    "^/api/bookables$": {"query.location_id": "locations"},
+    "^/api/event-types/": {"path.code": "codes"},
+    "^/api/waitlist$": {
+        "body.waitlist_entry.event_type": "codes",
+        "body.waitlist_entry.event_type_id": "event_types",
+        "query.event_type_id": "event_types",
+    },
+    "^/api/waitlist/": {"path.id": "waiting"},
+    "^/api/(members|password)": {"path.id": "users"},
+    "^/api/teams": {"path.id": "teams", "body.team.user_ids[*]": "users"},
+    "^/api/schedules/": {"path.id": "schedules"},
+    "^/api/locations/": {"path.id": "locations"},
+    "^/api/resources": {
+        "path.id": "resources",
+        "body.resource.location_id": "locations",
+        "query.location_id": "locations",
+    },
+    "^/api/keys/": {"path.id": "keys"},
+    "^/api/webhooks/": {"path.id": "webhooks"},
+    "^/api/deliveries/": {"path.id": "deliveries"},
+    "^/api/audit$": {"query.user_id": "hosts"},
     "^/feeds/": {"path.token": "feed_tokens"},
     "^/invite/": {"path.token": "invitation_tokens"},
     "^/password/": {"path.token": "password_tokens"},
 }
 
 
-async def build(api: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soon: datetime) -> dict[str, list[str]]:
+async def build(
+    api: Api,
+    owner: Browser,
+    conn: db.Connection,
+    settings: Settings,
+    vault: Vault,
+    tenant: Tenant,
+    soon: datetime,
+) -> dict[str, list[str]]:
     """Make it, and say what there is by kind."""
     schedule = (await api.always_open())["id"]
     location = (await api.post("/v1/locations", {"name": "Berlin", "timezone": "Europe/Berlin"})).ok(201)["location"]
     room = {"name": "Room", "kind": "room", "location_id": location["id"], "units": 3}
     resource = (await api.post("/v1/resources", room)).ok(201)["resource"]
+    desk = {"name": "Desk", "kind": "desk", "location_id": location["id"]}
+    desks = [(await api.post("/v1/resources", desk)).ok(201)["resource"]["id"] for _ in range(4)]
     people = [await api.person() for _ in range(3)]
     team = {"slug": f"{tenant.username}-team", "name": "Team", "user_ids": [people[0]["id"]]}
     webhook = (await api.post("/v1/webhooks", {"url": "http://127.0.0.1:9/hook"})).ok(201)["webhook"]
@@ -82,7 +151,9 @@ async def build(api: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soo
         "roomy": {"requires": [{"kind": "room"}], "services": [{"id": "long", "name": "Long", "duration_minutes": 60}]},
     }
     made = [
-        await api.event_type(code=code, title=code, schedule_id=schedule, booking_window_days=None, **fields)
+        await api.event_type(
+            code=code, title=code, schedule_id=schedule, booking_window_days=None, waitlist=True, **fields
+        )
         for code, fields in kinds.items()
     ]
     links = [
@@ -100,6 +171,7 @@ async def build(api: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soo
     for each in over:
         await let_it_be_over(conn, each)
     sample = (await api.post(f"/v1/webhooks/{webhook['id']}/test")).ok()["delivery"]
+    key = (await owner.post("/api/keys", {"key": {"name": "x", "scopes": ["mcp"]}})).ok(201)["data"]["id"]
     feed = (await api.get("/v1/users/me/feed")).ok()["feed"]["url"]
     secret = await secret_of(conn, vault, tenant.org_id)
     views = await link_tokens(conn, vault, tenant, bookings[4]["id"])
@@ -108,6 +180,15 @@ async def build(api: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soo
         purpose: [await _account_token(conn, secret, purpose, tenant, each["id"]) for each in people]
         for purpose in AccountPurpose
     }
+    waiting = [
+        (await api.post("/v1/waitlist", waiting_body({"code": "plain"}, soon + timedelta(hours=hour), f"w{hour}"))).ok(
+            201
+        )
+        for hour in range(3, 6)
+    ]
+    (await api.post(f"/v1/bookings/{bookings[5]['id']}/cancel")).ok()
+    await tend(conn, settings)
+    offered = (await api.get("/v1/waitlist?status=offered")).ok()["waitlist_entries"]
     pending = [each for each in bookings if each["status"] == "PENDING_CONFIRMATION"]
     return {
         "codes": list(kinds),
@@ -123,10 +204,17 @@ async def build(api: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soo
             *[await confirm_token(conn, vault, tenant, each["id"]) for each in pending[4:]],
         ],
         "viewable": [*[each["id"] for each in bookings[:4]], views[Purpose.VIEW]],
+        "pending": [each["id"] for each in pending],
+        "keys": [key],
+        "desks": desks,
+        "mornings": [(soon + timedelta(days=day, hours=8)).isoformat() for day in range(12)],
+        "evenings": [(soon + timedelta(days=12, hours=hour)).isoformat() for hour in range(18, 23)],
         "unsubscribe_tokens": [unsubscribe_token(secret, tenant.org_id, await reminder(conn, tenant.org_id))],
         "feed_tokens": [urlsplit(feed).path.removeprefix("/feeds/").removesuffix(".ics")],
         "invitation_tokens": accounts[AccountPurpose.INVITATION],
         "password_tokens": accounts[AccountPurpose.PASSWORD_RESET],
+        "waiting": [each["waitlist_entry"]["id"] for each in waiting],
+        "offer_tokens": [(await offer_path(conn, vault, tenant, each)).rsplit("/", 1)[1] for each in offered],
         "over": over,
         "deliveries": [sample["id"]],
         "slot_tokens": [slot["token"] for slots in listed.values() for slot in slots],
@@ -152,9 +240,19 @@ async def _account_token(
     return account_token(secret, purpose, tenant.org_id, token_id)
 
 
-def configuration(base: str, world: Values) -> str:
-    """The configuration with these values, in the order that Schemathesis looks them up."""
-    parts = [base]
+# what `/api` has from `/v1`, where it is asked at length: the same handlers and models
+_AGAIN = """
+[[operations]]
+include-path-regex = '^/api/(event-types|event-links|schedules|locations|resources|teams|webhooks|deliveries|org)'
+generation = {max-examples = 4}
+phases = {coverage = {enabled = false}}
+"""
+
+
+def configuration(base: str, world: Values, key: str, cookie: str | None, *, short: bool) -> str:
+    """The configuration with these credentials and values, in the order that Schemathesis looks them up."""
+    credentials = f'[auth.openapi]\nbearer = {{bearer = "{key}"}}\nsession = {{api_key = "{cookie}"}}\n'
+    parts = [base, credentials, _AGAIN if short else ""]
     parts += [f"[dictionaries.{name}]\nvalues = {json.dumps(list(values))}\n" for name, values in world.items()]
     for path, bound in _BOUND.items():
         lines = [f'"{place}" = {{dictionary = "{name}", probability = 0.9}}' for place, name in bound.items()]

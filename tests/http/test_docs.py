@@ -102,9 +102,10 @@ async def test_llms_txt_names_what_there_is(aiohttp_client: AiohttpClient, setti
         assert f"({base}{path})" in text
     for scope in SCOPES:
         assert f"`{scope}`" in text
-    called = {re.sub(r"bkg_…", "{id}", each) for each in re.findall(rf"{base}(/v1/[\w/…-]+)", text)}
-    assert called <= {route.path for route in ROUTES}
-    assert len(called) >= 5
+    called = {re.sub(r"bkg_…", "{id}", each) for each in re.findall(rf"{base}(/(?:v1|api)/[\w/…-]+)", text)}
+    assert called - {"/api/v1"} <= {route.path for route in ROUTES}
+    for face in ["/v1/", "/api/v1/", "/api/"]:
+        assert len([path for path in called if path.startswith(face)]) >= 3
     assert "{{" not in text
 
 
@@ -118,11 +119,12 @@ async def test_the_api_catalog_leads_to_everything(
     assert answer.headers["Content-Type"] == (
         'application/linkset+json; profile="https://www.rfc-editor.org/info/rfc9727"'
     )
-    catalog, described = answer.json["linkset"]
+    catalog, *faces = answer.json["linkset"]
     assert catalog["anchor"] == f"{base}/.well-known/api-catalog"
-    assert [each["href"] for each in catalog["item"]] == [described["anchor"]] == [f"{base}/v1"]
+    anchors = [f"{base}/v1", f"{base}/api", f"{base}/api/v1"]
+    assert [each["href"] for each in catalog["item"]] == [each["anchor"] for each in faces] == anchors
     for relation in ("service-desc", "service-doc", "status"):
-        for each in described[relation]:
+        for each in [link for face in faces for link in face[relation]]:
             assert each["href"].startswith(base)
             await page(api, each["href"].removeprefix(base))
     head = await api.call("HEAD", "/.well-known/api-catalog", Authorization="")

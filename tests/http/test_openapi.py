@@ -20,11 +20,12 @@ from app.domain.identity.scopes import SCOPES
 from app.faces.rest.shapes.locations import LocationIn, LocationPatch
 from app.main import ROUTES, build_app, openapi
 from app.web import problems
+from app.web.browser import EntryRoute, SessionRoute
 from app.web.call import Visit
 from app.web.catalog import CATALOG
-from app.web.openapi.operations import AnyRoute, name_of
-from app.web.operation import Operation
-from app.web.routing import PublicRoute, Route, add_routes
+from app.web.openapi.operations import name_of
+from app.web.operation import DataList, DataPage, Operation
+from app.web.routing import AnyRoute, PublicRoute, Route, add_routes
 from tests.conftest import AiohttpClient
 from tests.contract.examples import seed
 from tests.support import Api
@@ -92,16 +93,83 @@ def test_every_operation_says_what_it_answers_and_needs(route: AnyRoute) -> None
         code for code in CATALOG if f"#{code}" in json.dumps([resolved(r) for r in described["responses"].values()])
     }
     assert {"rate_limited", "internal_error", "unavailable", *route.operation.problems} <= codes
-    if isinstance(route, PublicRoute):
+    if isinstance(route, PublicRoute | EntryRoute):
         assert described["security"] == []
-        assert "401" not in described["responses"]
+        assert ("401" in described["responses"]) == ("unauthorized" in route.operation.problems)
+        return
+    if not isinstance(route, Route):
         return
     assert route.scope in {*SCOPES, "any"}
-    needed = [] if route.scope == "any" else [route.scope]
-    assert described["security"] == [{"bearer": needed}, *([{}] if route.by_token else [])]
+    needed = [{"bearer": [] if scope == "any" else [scope]} for scope in route.scopes]
+    assert described["security"] == [*needed, *([{}] if route.by_token else [])]
     assert described["x-required-scope"] == route.scope
     assert "unauthorized" in codes
     assert ("insufficient_scope" in codes) == (route.scope != "any")
+
+
+SESSION_ROUTES = [route for route in ROUTES if isinstance(route, SessionRoute)]
+OF_BROWSERS = [route for route in ROUTES if isinstance(route, SessionRoute | EntryRoute)]
+
+
+@pytest.mark.parametrize("route", SESSION_ROUTES, ids=lambda route: f"{route.method} {route.path}")
+def test_every_session_operation_says_who_may_call_it_and_from_where(route: SessionRoute) -> None:
+    described, free = operation(route), route.scope == "any"
+    assert described["security"] == [{"session": [] if free else [route.scope]}]
+    assert described["x-required-permission"] == route.scope
+    assert described["description"].startswith("For everybody" if free else "For ")
+    answers = {status: resolved(each) for status, each in described["responses"].items()}
+    challenge = resolved(answers["401"]["headers"]["WWW-Authenticate"])
+    assert challenge["schema"]["pattern"] == "^Cookie "
+    writes = route.method != "GET"
+    assert ("#forbidden" in json.dumps(answers.get("403"))) == (writes or not free)
+    assert ("#unsupported_media_type" in json.dumps(answers.get("415"))) == writes
+    assert "insufficient_scope" not in json.dumps(described)
+
+
+def test_roles_are_named_where_they_differ() -> None:
+    found = {each.path: operation(each)["description"] for each in SESSION_ROUTES if each.method == "GET"}
+    assert found["/api/keys"].startswith("For owners and admins (`keys:read`).")
+    assert found["/api/bookings"].startswith("For every role (`bookings:read`).")
+    assert found["/api/session"] == "For everybody who is logged in."
+
+
+@pytest.mark.parametrize("route", OF_BROWSERS, ids=lambda route: f"{route.method} {route.path}")
+def test_bodies_stand_under_their_noun_and_answers_under_data(route: SessionRoute | EntryRoute) -> None:
+    """Seed 000."""
+    described, asked = operation(route), route.operation
+    if asked.body is not None:
+        body = described["requestBody"]
+        schema = body["content"]["application/json"]["schema"]
+        assert (list(schema["properties"]), schema["additionalProperties"]) == ([asked.nested], False)
+        assert body["required"] == ("required" in schema) == (not asked.optional)
+    if asked.answer is not None:
+        answer = described["responses"][str(asked.status)]["content"]["application/json"]["schema"]
+        pages = ["pagination"] if isinstance(asked.answer, DataPage) else []
+        assert [name for name in answer["properties"] if name != "idempotent_replay"] == ["data", *pages]
+        listed = answer["properties"]["data"].get("type") == "array"
+        assert listed == isinstance(asked.answer, DataPage | DataList)
+
+
+def test_the_cookie_is_documented_where_it_is_set_and_nowhere_else() -> None:
+    found = {
+        f"{route.method} {route.path}"
+        for route in ROUTES
+        if "Set-Cookie" in operation(route)["responses"][str(route.operation.status)]["headers"]
+    }
+    begin = {"POST /api/session", "POST /api/signup", "PATCH /api/password"}
+    assert found == begin | {"DELETE /api/session", "DELETE /api/sessions"}
+    scheme = DOCUMENT["components"]["securitySchemes"]["session"]
+    assert (scheme["type"], scheme["in"], scheme["name"]) == ("apiKey", "cookie", "slotwire_session")
+    assert "`__Host-slotwire_session`" in scheme["description"]
+
+
+def test_every_tag_is_shown_under_one_face() -> None:
+    """A renderer that knows groups shows no others."""
+    grouped = [name for group in DOCUMENT["x-tagGroups"] for name in group["tags"]]
+    assert grouped == [tag["name"] for tag in DOCUMENT["tags"]]
+    assert len(set(grouped)) == len(grouped)
+    used = {tag for item in DOCUMENT["paths"].values() for each in item.values() for tag in each["tags"]}
+    assert used <= set(grouped)
 
 
 def test_every_address_is_documented_or_known_to_need_nothing(settings: Settings) -> None:
@@ -171,7 +239,7 @@ def test_the_examples_are_those_of_the_seeds() -> None:
     def request(method: str, path: str) -> Any:
         return DOCUMENT["paths"][path][method]["requestBody"]["content"]["application/json"]["example"]
 
-    first, third, fourth = seed("001"), seed("003"), seed("004")
+    first, second, third, fourth = (seed(number) for number in ("001", "002", "003", "004"))
     assert request("post", "/v1/bookings") == first["POST /v1/bookings"]
     assert request("patch", "/v1/bookings/{id}") == first["PATCH /v1/bookings/{id}"]
     moved = "/v1/bookings/{id}/reschedule"
@@ -179,13 +247,17 @@ def test_the_examples_are_those_of_the_seeds() -> None:
     page = "/v1/book/{username}/{event_slug}"
     assert request("post", page) == third[f"POST {page}"]["body"]
     assert request("post", "/v1/webhooks")["events"] == fourth["events"]
+    assert request("post", "/api/v1/bookings") == second["POST /api/v1/bookings"]["body"]
+    assert request("patch", "/api/v1/bookings/{id}/cancel") == second["PATCH /api/v1/bookings/{id}/cancel"]["body"]
+    zeroth = seed("000")
+    assert set(request("post", "/api/bookings")["booking"]) == set(zeroth["POST /api/bookings"]["body"]["booking"])
     key = DOCUMENT["components"]["parameters"]["Idempotency-Key"]
     assert key["example"] == first["Idempotency-Key"]
     assert set(fourth["events"]) <= set(DOCUMENT["webhooks"])
 
 
 def test_schemas_are_closed_but_where_json_is_free() -> None:
-    free = {"custom_fields", "metadata", "attributes", "routing_trace", "previous", "reasons"}
+    free = {"custom_fields", "metadata", "attributes", "routing_trace", "previous", "reasons", "details"}
 
     def opened(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         if isinstance(value, dict):
@@ -219,7 +291,7 @@ def test_every_route_takes_the_conditional_request_that_it_documents() -> None:
     for route in ROUTES:
         if route.method == hdrs.METH_GET:
             assert {"200", "304"} <= set(operation(route)["responses"])
-        elif isinstance(route, Route) and route.operation.replays:
+        elif route.operation.replays:
             names = [resolved(each)["name"] for each in operation(route)["parameters"]]
             assert "Idempotency-Key" in names
 

@@ -179,7 +179,7 @@ _WAITLIST = (
         answer=Data(EntryShown),
         status=201,
         replays=True,
-        problems=("waitlist_closed", "slot_unavailable", "routing_rejected", "event_type_not_found"),
+        problems=("waitlist_closed", "slot_unavailable", "routing_rejected", *_OWN),
         name="session_join_waitlist",
     ),
     _route(

@@ -33,6 +33,8 @@ _PAGE_HEADERS = {
 }
 _PROFILE = "https://www.rfc-editor.org/info/rfc9727"
 _CATALOG_PATH = "/.well-known/api-catalog"
+# of servers, browsers and bots; one document describes all
+_FACES = ("/v1", "/api", "/api/v1")
 _YEAR = "public, max-age=31536000, immutable"
 _STATIC = {"redoc-2.5.4.js": "text/javascript", "docs.js": "text/javascript", "docs.css": "text/css"}
 
@@ -131,8 +133,7 @@ def _forever(asset: Asset) -> Answering:
 
 def _api_catalog(base: str) -> Answering:
     """RFC 9727: what APIs there are, as a linkset (RFC 9264)."""
-    described = {
-        "anchor": f"{base}/v1",
+    documents = {
         "service-desc": [{"href": f"{base}/openapi.json", "type": "application/vnd.oai.openapi+json;version=3.1"}],
         "service-doc": [
             {"href": f"{base}/docs", "type": "text/html"},
@@ -141,8 +142,9 @@ def _api_catalog(base: str) -> Answering:
         ],
         "status": [{"href": f"{base}/healthz", "type": "application/json"}],
     }
-    catalog = {"anchor": base + _CATALOG_PATH, "item": [{"href": f"{base}/v1"}]}
-    body = orjson.dumps({"linkset": [catalog, described]})
+    faces = [base + face for face in _FACES]
+    catalog = {"anchor": base + _CATALOG_PATH, "item": [{"href": face} for face in faces]}
+    body = orjson.dumps({"linkset": [catalog, *({"anchor": face, **documents} for face in faces)]})
 
     async def answer(request: web.Request) -> web.StreamResponse:
         allow(request, public=True)

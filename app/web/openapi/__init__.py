@@ -10,14 +10,14 @@ from typing import Any
 
 from typing_extensions import TypedDict
 
-from app.domain.identity.scopes import GRANTS
-from app.web.openapi.answers import HEADERS, PROBLEM
+from app.web.openapi.answers import HEADERS, PROBLEMS
+from app.web.openapi.credentials import schemes
 from app.web.openapi.links import links_from
-from app.web.openapi.operations import AnyRoute, describe, name_of
+from app.web.openapi.operations import describe, name_of
 from app.web.openapi.schemas import Schema, Schemas, refs
 from app.web.openapi.webhooks import Sent, describe_webhooks
-from app.web.operation import Many, One
-from app.web.routing import Route
+from app.web.operation import Data, Many, One
+from app.web.routing import AnyRoute, Route
 
 
 class Pagination(TypedDict):
@@ -36,8 +36,20 @@ class NumberedPagination(TypedDict):
     has_more: bool
 
 
+class BotPagination(TypedDict):
+    """Of a page of `/api/v1`."""
+
+    page: int
+    limit: int
+    total: int
+    hasMore: bool
+
+
 Examples = Mapping[str, Mapping[str, Any]]
 """`request` and `response` bodies by operationId."""
+
+Tags = Mapping[str, Mapping[str, tuple[str, str]]]
+"""By face, in the order of the pages: what each noun is called, and is."""
 
 _PARAMETERS: Schema = {
     "Idempotency-Key": {
@@ -58,10 +70,10 @@ _PARAMETERS: Schema = {
 
 
 def build_document(
-    routes: Sequence[AnyRoute], sent: Sent, *, description: str, tags: Mapping[str, tuple[str, str]], examples: Examples
+    routes: Sequence[AnyRoute], sent: Sent, *, description: str, tags: Tags, examples: Examples
 ) -> Schema:
-    """The document. sent: what webhooks carry. tags: what each noun is called and is, in the order of the pages."""
-    schemas = Schemas([*_types(routes), sent.shown, Pagination, NumberedPagination])
+    """The document. sent: what webhooks carry."""
+    schemas = Schemas([*_types(routes), sent.shown, Pagination, NumberedPagination, BotPagination])
     tokens = {each.path: each.by_token.pattern for each in routes if isinstance(each, Route) and each.by_token}
     paths: Schema = {}
     responses: Schema = {}
@@ -82,27 +94,22 @@ def build_document(
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [{"url": "/"}],
-        "tags": [{"name": name, "x-displayName": shown, "description": about} for name, (shown, about) in tags.items()],
+        "tags": [
+            {"name": name, "x-displayName": shown, "description": about}
+            for group in tags.values()
+            for name, (shown, about) in group.items()
+        ],
+        # which faces there are, for the renderer
+        "x-tagGroups": [{"name": face, "tags": list(group)} for face, group in tags.items()],
         "paths": paths,
         "webhooks": webhooks,
         "components": {
-            "schemas": {"Problem": PROBLEM, **schemas.components(used)},
+            "schemas": {**PROBLEMS, **schemas.components(used)},
             "responses": dict(sorted(responses.items())),
             "parameters": _PARAMETERS,
             "headers": dict(HEADERS),
-            "securitySchemes": {"bearer": _bearer()},
+            "securitySchemes": schemes(),
         },
-    }
-
-
-def _bearer() -> Schema:
-    """OpenAPI 3.1 lets an operation name roles of any scheme; what they are it leaves to us."""
-    scopes = "\n".join(f"- `{scope}`: {about}" for scope, about in GRANTS.items())
-    return {
-        "type": "http",
-        "scheme": "bearer",
-        "description": f"An API key (`slw_live_…`). Each carries some of these scopes:\n\n{scopes}",
-        "x-scopes": GRANTS,
     }
 
 
@@ -114,4 +121,4 @@ def _types(routes: Sequence[AnyRoute]) -> Iterator[Any]:
         if isinstance(route, Route) and route.by_token and route.by_token.operation.answer:
             yield route.by_token.operation.answer
         if shown is not None:
-            yield shown.shown if isinstance(shown, One | Many) else shown
+            yield shown.shown if isinstance(shown, One | Many | Data) else shown

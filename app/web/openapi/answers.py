@@ -4,11 +4,12 @@ The one rule: a status that is not here is a bug, of the document or of the serv
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from app.web.catalog import CATALOG, by_status
 from app.web.openapi.schemas import Schema, Schemas
-from app.web.operation import Many, One, Operation
+from app.web.operation import Data, DataList, DataPage, Many, One, Operation
 
 _JSON = "application/json"
 _PAGE = {"text/html": {"schema": {"type": "string"}}}
@@ -46,13 +47,43 @@ HEADERS: Mapping[str, Schema] = {
         "required": True,
         "schema": {"type": "string", "pattern": "^Bearer "},
     },
+    "Cookie-Challenge": {
+        "description": "Where one logs in (draft-broyer-http-cookie-auth).",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^Cookie "},
+    },
+    "Set-Cookie": {
+        "description": "The session cookie: a new one, or, where a session ends, an empty one that is over.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "slotwire_session="},
+    },
     "Idempotent-Replayed": {
         "description": "This is the first answer of the same Idempotency-Key once more; nothing happened again.",
         "schema": {"const": "true"},
     },
 }
 _ALWAYS = ("X-Request-Id", "RateLimit", "RateLimit-Policy")
-_OF_PROBLEMS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+_OF_PROBLEMS = {429: ("Retry-After",), 503: ("Retry-After",)}
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a face refuses. name: begins the names of its responses. problem: the schema. field: of an example.
+    challenge: which of the headers its 401 has as WWW-Authenticate."""
+
+    name: str
+    problem: str
+    field: str
+    challenge: str = "WWW-Authenticate"
+
+    @property
+    def says_success(self) -> bool:
+        return self.problem == "Problem"
+
+
+OURS = Dialect("", "Problem", "attendee.email")
+BOTS = Dialect("plain", "PlainProblem", "contact_email")
+SESSION = Dialect("session", "PlainProblem", "booking.starts_at", "Cookie-Challenge")
 
 _SLOT = {
     "type": "object",
@@ -70,11 +101,10 @@ _FIELD_ERROR = {
     "required": ["field", "code", "message"],
     "additionalProperties": False,
 }
-PROBLEM: Schema = {
+_PLAIN_PROBLEM: Schema = {
     "type": "object",
     "description": "What went wrong, as RFC 9457 has it. `code` is for programs, `detail` for people.",
     "properties": {
-        "success": {"const": False},
         "type": {"type": "string", "format": "uri-reference", "description": "The page that explains the code."},
         "title": {"type": "string"},
         "status": {"type": "integer"},
@@ -87,25 +117,45 @@ PROBLEM: Schema = {
         "rule": {"type": ["integer", "null"], "description": "The routing rule that refused, counted from 0."},
         "violated-policies": {"type": "array", "items": {"type": "string"}, "description": "The limits passed."},
     },
-    "required": ["success", "type", "title", "status", "code", "detail", "request_id"],
+    "required": ["type", "title", "status", "code", "detail", "request_id"],
     "additionalProperties": False,
+}
+# of the faces whose every answer says whether it is a success, and of the others
+PROBLEMS: Mapping[str, Schema] = {
+    "Problem": {
+        **_PLAIN_PROBLEM,
+        "properties": {"success": {"const": False}, **_PLAIN_PROBLEM["properties"]},
+        "required": ["success", *_PLAIN_PROBLEM["required"]],
+    },
+    "PlainProblem": _PLAIN_PROBLEM,
 }
 
 
 def headers(*names: str) -> Schema:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in (*_ALWAYS, *names)}
+    return {name: _header(name) for name in (*_ALWAYS, *names)}
+
+
+def _header(name: str) -> Schema:
+    return {"$ref": f"#/components/headers/{name}"}
 
 
 def body_schema(operation: Operation, schemas: Schemas, *, replayed: bool) -> Schema:
     """replayed: of the answer that a repeat gets, which says so in its first member."""
     shown = operation.answer
     if isinstance(shown, One):
-        schema = _envelope({shown.noun: schemas.ref(shown.shown)})
+        schema = _envelope({"success": _TRUE, shown.noun: schemas.ref(shown.shown)})
     elif isinstance(shown, Many):
-        page: Schema = {"$ref": "#/components/schemas/Pagination"}
+        page = _component("Pagination")
         if shown.numbered:
-            page = {"anyOf": [page, {"$ref": "#/components/schemas/NumberedPagination"}]}
-        schema = _envelope({shown.nouns: {"type": "array", "items": schemas.ref(shown.shown)}, "pagination": page})
+            page = {"anyOf": [page, _component("NumberedPagination")]}
+        schema = _envelope({"success": _TRUE, shown.nouns: _list(schemas, shown.shown), "pagination": page})
+    elif isinstance(shown, DataPage):
+        page = _component(_PAGES[shown.more])
+        schema = _envelope({"data": _list(schemas, shown.shown), "pagination": page})
+    elif isinstance(shown, DataList):
+        schema = _envelope({"data": _list(schemas, shown.shown)})
+    elif isinstance(shown, Data):
+        schema = _envelope({"data": schemas.ref(shown.shown)})
     else:
         schema = schemas.inline(shown) if replayed else schemas.ref(shown)
     if replayed:
@@ -115,20 +165,28 @@ def body_schema(operation: Operation, schemas: Schemas, *, replayed: bool) -> Sc
     return schema
 
 
+_TRUE: Schema = {"const": True}
+# the pages of a face, by what it calls it that there are more
+_PAGES = {"has_more": "NumberedPagination", "hasMore": "BotPagination"}
+
+
+def _component(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(schemas: Schemas, shown: Any) -> Schema:
+    return {"type": "array", "items": schemas.ref(shown)}
+
+
 def _envelope(members: Schema) -> Schema:
-    return {
-        "type": "object",
-        "properties": {"success": {"const": True}, **members},
-        "required": ["success", *members],
-        "additionalProperties": False,
-    }
+    return {"type": "object", "properties": members, "required": list(members), "additionalProperties": False}
 
 
 def successes(
     operation: Operation, schemas: Schemas, *, reads: bool, links: Schema, example: Any, other: Operation | None
 ) -> Schema:
     """The 2xx and 304 answers, by status. other: what answers instead, with the same status, to a token."""
-    own = headers("ETag") if reads else headers()
+    own = headers(*["ETag"][: int(reads)], *["Set-Cookie"][: int(operation.cookie)])
     if operation.answer is None and not operation.media:
         return {str(operation.status): {"description": "Done; there is nothing more to say.", "headers": own}}
     first: Schema = {"description": _DESCRIPTIONS[operation.status], "headers": own, "content": {}}
@@ -165,40 +223,43 @@ def _shown(operation: Operation, schemas: Schemas, other: Operation | None) -> S
 _DESCRIPTIONS = {200: "As it is now.", 201: "Made.", 202: "Accepted; it will be done in a moment."}
 
 
-def problem_responses(codes: Iterable[str], *, page: bool) -> tuple[Schema, Schema]:
+def problem_responses(codes: Iterable[str], dialect: Dialect, *, page: bool) -> tuple[Schema, Schema]:
     """By status: references, and the components that they refer to. page: a browser gets HTML instead."""
     references, components = {}, {}
     for status, found in by_status(codes).items():
-        name = ".".join([str(status), *found, *["page"][: int(page)]])
+        name = ".".join(filter(None, [dialect.name, str(status), *found, "page" if page else ""]))
         references[str(status)] = {"$ref": f"#/components/responses/{name}"}
-        components[name] = _problem_response(status, found)
+        components[name] = _problem_response(status, found, dialect)
         if page:
             components[name]["content"] |= _PAGE
     return references, components
 
 
-def _problem_response(status: int, codes: list[str]) -> Schema:
+def _problem_response(status: int, codes: list[str], dialect: Dialect) -> Schema:
     narrowed = {"properties": {"status": {"const": status}, "code": {"enum": codes}}}
+    own = headers(*_OF_PROBLEMS.get(status, ()))
+    if status == 401:
+        own |= {"WWW-Authenticate": _header(dialect.challenge)}
     return {
         "description": " ".join(f"`{code}`: {CATALOG[code].when}" for code in codes),
-        "headers": headers(*_OF_PROBLEMS.get(status, ())),
+        "headers": own,
         "content": {
             "application/problem+json": {
-                "schema": {"allOf": [{"$ref": "#/components/schemas/Problem"}, narrowed]},
-                "examples": {code: {"value": _example(code)} for code in codes},
+                "schema": {"allOf": [_component(dialect.problem), narrowed]},
+                "examples": {code: {"value": _example(code, dialect)} for code in codes},
             }
         },
     }
 
 
-def _example(code: str) -> Schema:
+def _example(code: str, dialect: Dialect) -> Schema:
     entry = CATALOG[code]
     more: Schema = {}
     if entry.status == 400:
-        fault = {"field": "attendee.email", "code": "missing", "message": "is required"}
+        fault = {"field": dialect.field, "code": "missing", "message": "is required"}
         more = {"errors": [] if code == "invalid_request" else [fault]}
     return {
-        "success": False,
+        **({"success": False} if dialect.says_success else {}),
         "type": f"/docs/errors#{code}",
         "title": entry.title,
         "status": entry.status,

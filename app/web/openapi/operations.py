@@ -4,20 +4,26 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pydantic import BaseModel
+
 from app.core.ids import Kind
 from app.core.shown import id_pattern
-from app.web.openapi.answers import problem_responses, successes
+from app.web.browser import EntryRoute, SessionRoute
+from app.web.openapi.answers import BOTS, OURS, SESSION, Dialect, problem_responses, successes
+from app.web.openapi.credentials import credential_of
 from app.web.openapi.schemas import Schema, Schemas, patch_of, query_parameters
 from app.web.operation import Operation
-from app.web.routing import PublicRoute, Route
-
-AnyRoute = Route | PublicRoute
+from app.web.problems import says_success
+from app.web.routing import AnyRoute, PublicRoute, Route
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 # what stands behind a path segment: a malformed id of it is not found
 KINDS = {
     "bookings": Kind.BOOKING,
     "users": Kind.USER,
+    "members": Kind.USER,
+    "keys": Kind.KEY,
+    "sessions": Kind.SESSION,
     "teams": Kind.TEAM,
     "schedules": Kind.SCHEDULE,
     "locations": Kind.LOCATION,
@@ -26,6 +32,7 @@ KINDS = {
     "events": Kind.EVENT,
     "deliveries": Kind.DELIVERY,
     "calendars": Kind.CALENDAR,
+    "waitlist": Kind.WAITLIST_ENTRY,
 }
 _ABOUT = {
     "code": "The public code, or the `evt_` id.",
@@ -34,15 +41,31 @@ _ABOUT = {
     "link_code": "The code at the end of the link.",
     "token": "At the end of the link; it is its own credential.",
 }
+# what the operationIds of a face begin with
+_FACES = (("/api/v1/", "bot_"), ("/api/", "session_"))
+# what the tags of `/api` begin with, and that of the way in and out
+_SESSION = "session"
+_OF_SESSIONS = frozenset({"session", "sessions", "signup", "password", "password-resets"})
+# nouns of `/api` that stand under another one
+_UNDER = {"bookables": "bookings", "stats": "bookings", "event-links": "event-types", "deliveries": "webhooks"}
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "update", "DELETE": "delete"}
 
 
 def name_of(route: AnyRoute) -> str:
-    """The operationId: `list_bookings`, `get_booking`, `cancel_booking`, `create_event_type_link`."""
+    """The operationId: `list_bookings`, `get_booking`, `cancel_booking`, `create_event_type_link`; `bot_list_bookings`
+    of another face."""
     operation = route.operation
     if operation.name:
         return operation.name
-    segments = route.path.removeprefix("/v1/").replace("-", "_").split("/")
+    for prefix, begin in _FACES:
+        if route.path.startswith(prefix):
+            return begin + _name(route, route.path.removeprefix(prefix))
+    return _name(route, route.path.removeprefix("/v1/"))
+
+
+def _name(route: AnyRoute, path: str) -> str:
+    """path: from the first noun on."""
+    segments = path.replace("-", "_").split("/")
     words = [
         _singular(each) if following.startswith("{") else each
         for each, following in zip(segments, [*segments[1:], ""], strict=True)
@@ -51,7 +74,7 @@ def name_of(route: AnyRoute) -> str:
     last = words[-1]
     if segments[-1].startswith("{"):
         return f"{_VERBS[route.method]}_{'_'.join(words)}"
-    if route.method == "POST" and operation.status != 201 and len(words) > 1:
+    if route.method in {"POST", "PATCH"} and route.operation.status != 201 and len(words) > 1:
         return "_".join([last, *words[:-1]])
     if route.method == "POST":
         return "_".join(["create", *words[:-1], _singular(last)])
@@ -69,8 +92,10 @@ def describe(
     `request` and `response`."""
     operation = route.operation
     other = route.by_token.operation if isinstance(route, Route) and route.by_token else None
-    codes = _codes(route, operation) | (set(other.problems) if other else set())
-    references, responses = problem_responses(codes, page=operation.page or (other is not None and other.page))
+    credential = credential_of(route)
+    codes = _codes(route, operation) | credential.problems | (set(other.problems) if other else set())
+    page = operation.page or (other is not None and other.page)
+    references, responses = problem_responses(codes, _dialect_of(route), page=page)
     reads = route.method == "GET"
     answers = successes(
         operation, schemas, reads=reads, links=dict(links), example=example.get("response"), other=other
@@ -79,50 +104,54 @@ def describe(
         "operationId": name_of(route),
         "tags": [tag_of(route)],
         "summary": operation.summary,
-        "description": " ".join(_about(route, schemas)),
+        "description": " ".join([*credential.about, *_about(operation, schemas)]),
         "parameters": _parameters(route, tokens, operation, schemas),
         "responses": {**answers, **references},
-        "security": _security(route),
+        "security": credential.security,
+        **(credential.more or {}),
     }
-    if isinstance(route, Route):
-        described["x-required-scope"] = route.scope
     if operation.body is not None:
-        patched = route.method == "PATCH"
-        schema = patch_of(schemas.inline(operation.body)) if patched else schemas.ref(operation.body)
+        schema = _body_schema(route, operation.body, schemas)
         content = {"schema": schema, **({"example": example["request"]} if "request" in example else {})}
         described["requestBody"] = {"required": not operation.optional, "content": {"application/json": content}}
     return described, responses
 
 
+def _body_schema(route: AnyRoute, body: type[BaseModel], schemas: Schemas) -> Schema:
+    """Under the noun's name, where the face wants one."""
+    schema = patch_of(schemas.inline(body)) if route.method == "PATCH" else schemas.ref(body)
+    nested, optional = route.operation.nested, route.operation.optional
+    if not nested:
+        return schema
+    required = {} if optional else {"required": [nested]}
+    return {"type": "object", "properties": {nested: schema}, **required, "additionalProperties": False}
+
+
 def tag_of(route: AnyRoute) -> str:
-    return "public" if isinstance(route, PublicRoute) else route.path.split("/")[2]
-
-
-def _about(route: AnyRoute, schemas: Schemas) -> Iterator[str]:
-    """What the caller needs, and what the query's model says of its parameters."""
+    """Of each face the nouns have their own; the short faces have one for all."""
     if isinstance(route, PublicRoute):
-        yield "Needs no key."
-    else:
-        yield "Any valid key will do." if route.scope == "any" else f"Needs the scope `{route.scope}`."
-        if route.by_token:
-            yield "The token of a mailed link does in place of a key."
-    if route.operation.query is not None:
-        yield from filter(None, [schemas.inline(route.operation.query).get("description")])
+        return "public"
+    noun = route.path.split("/")[2]
+    if isinstance(route, SessionRoute | EntryRoute):
+        return _SESSION if noun in _OF_SESSIONS else f"{_SESSION}-{_UNDER.get(noun, noun)}"
+    return "bots" if route.path.startswith("/api/") else noun
 
 
-def _security(route: AnyRoute) -> list[Schema]:
-    """No credential, a key with the scope, or, where the path may hold a token instead, either."""
-    if isinstance(route, PublicRoute):
-        return []
-    bearer: Schema = {"bearer": [] if route.scope == "any" else [route.scope]}
-    return [bearer, {}] if route.by_token else [bearer]
+def _dialect_of(route: AnyRoute) -> Dialect:
+    if isinstance(route, SessionRoute | EntryRoute):
+        return SESSION
+    return OURS if says_success(route.path) else BOTS
+
+
+def _about(operation: Operation, schemas: Schemas) -> Iterator[str]:
+    """What the query's model says of its parameters."""
+    if operation.query is not None:
+        yield from filter(None, [schemas.inline(operation.query).get("description")])
 
 
 def _codes(route: AnyRoute, operation: Operation) -> set[str]:
     """What follows from the kind of the route, and what it says itself."""
     found = {"rate_limited", "internal_error", "unavailable", *operation.problems}
-    if isinstance(route, Route):
-        found |= {"unauthorized"} if route.scope == "any" else {"unauthorized", "insufficient_scope"}
     if route.method != "GET":
         # whatever is written may refer to what somebody else removes meanwhile
         found.add("conflict")
