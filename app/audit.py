@@ -22,6 +22,7 @@ from app.domain.identity.organizations import find_user_by_email
 SQL = sql.load("identity")
 
 _ACTORS = {"user": Kind.USER, "api_key": Kind.KEY}
+_NAMELESS = {"user": "somebody", "api_key": "a key", "attendee": "an attendee", "system": "the system"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +88,15 @@ def _shown(entry: Entry) -> dict[str, Any]:
 
 def _line(entry: Entry) -> str:
     details = " ".join(f"{name}={value}" for name, value in entry.details.items() if value)
-    parts = (iso(entry.at), entry.action, entry.target, "by", _actor(entry) or "nobody known", entry.address, details)
+    parts = (
+        iso(entry.at),
+        entry.action,
+        entry.target,
+        "by",
+        _actor(entry) or _NAMELESS[entry.actor_kind],
+        entry.address,
+        details,
+    )
     # what people called themselves must not move the cursor of a terminal
     return " ".join(part for part in parts if part).encode("unicode_escape").decode()
 

@@ -82,6 +82,7 @@ async def bootstrap(conn: Connection, wanted: Wanted, vault: Vault, now: datetim
     )
     org_id, user_id = await create_organization(conn, owner, vault, now)
     await create_default_schedule(conn, org_id, user_id, wanted.timezone, now)
+    await note(conn, org_id, Doer("system"), "organization.created", encode(Kind.ORGANIZATION, org_id), {}, now)
     return Bootstrapped(org_id, user_id, username, await _key(conn, org_id, user_id, wanted, now))
 
 

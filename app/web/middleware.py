@@ -78,7 +78,7 @@ def _from_aiohttp(error: web.HTTPException) -> SlotwireError:
     if isinstance(error, web.HTTPRequestEntityTooLarge):
         return TooLarge("The body is too large.")
     if error.status == 404:
-        return NotFound("There is nothing at this path. The API begins at /v1.")
+        return NotFound("There is nothing at this path. The API begins at /v1; /docs describes it.")
     if error.status < 500:
         return InvalidInput("The request cannot be read.", code="invalid_request")
     return Unexpected(_FAULT)

@@ -154,6 +154,7 @@ async def test_the_audit_log_tells_who_did_what(
     (await owner.patch("/api/password", change)).ok()
     told = await audit(owner)
     assert [each["action"] for each in reversed(told)] == [
+        "organization.created",
         "key.created",
         "session.created",
         "member.invited",
@@ -175,7 +176,7 @@ async def test_the_audit_log_tells_who_did_what(
         "password.changed",
     ]
     assert (told[-1]["actor_kind"], told[-1]["actor"]) == ("system", None), "by `slotwire bootstrap`"
-    by_action = {each["action"]: each for each in told[:-1]}
+    by_action = {each["action"]: each for each in told[:-2]}
     created = by_action["key.created"]
     assert (created["actor_kind"], created["actor"], created["target"]) == ("user", me, key["id"])
     assert (created["address"], created["details"]) == (
