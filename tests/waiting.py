@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from app.core import db
+from app.core.ids import Kind, decode
 from app.core.settings import Settings
 from app.core.vault import Vault
 from app.domain.bookings.due import take_due_steps
@@ -102,3 +103,19 @@ async def offer_path(conn: db.Connection, vault: Vault, tenant: Tenant, entry: A
     """The address in the mail."""
     tokens = await link_tokens(conn, vault, tenant, entry["booking_id"])
     return f"/v1/offers/{tokens[Purpose.OFFER]}"
+
+
+async def crowd(
+    conn: db.Connection, tenant: Tenant, event_type: Any, start: datetime, people: int, answer: str | None = None
+) -> None:
+    """So many who wait for a start, with their answer to the question `q`: sooner than by asking for each."""
+    answers = [] if answer is None else [{"question_id": "q", "answer": answer}]
+    await conn.execute(
+        """
+        insert into waitlist_entries (org_id, id, event_type_id, starts_at, timezone, attendee_name, attendee_email,
+                                      status, created_at, closes_at, answers)
+        select $1, gen_random_uuid(), $2, $3, 'UTC', 'x', gen_random_uuid() || '@example.org', 'waiting', now(), $3, $5
+        from generate_series(1, $4) n
+        """,
+        *(tenant.org_id, decode(Kind.EVENT_TYPE, event_type["id"]), start, people, answers),
+    )

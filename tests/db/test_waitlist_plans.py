@@ -18,7 +18,8 @@ STATEMENTS = {
     "list_wants": (WAITLIST.list_wants, f"{_ID}, {_ID}"),
     "list_line": (WAITLIST.list_line, f"{_ID}, {_ID}, array[now()], '{{}}', '{{}}', null, null"),
     "expire_entries": (WAITLIST.expire_entries, f"{_ID}, {_ID}, now(), false"),
-    "find_same": (WAITLIST.find_same, f"{_ID}, {_ID}, 'x', now(), null, 'UTC'"),
+    "find_same": (WAITLIST.find_same, f"{_ID}, {_ID}, 'x', now(), null"),
+    "count_places": (WAITLIST.count_places, f"{_ID}, {_ID}, 'x'"),
     "record_offer": (WAITLIST.record_offer, f"{_ID}, {_ID}, {_ID}, now(), now(), 1, {_ID}, 'x', 'x', '{{}}'"),
     "end_booking": (
         BOOKINGS.end_booking,

@@ -136,7 +136,8 @@ async def test_the_same_attendee_has_one_place(api: Api, conn: db.Connection, te
     await booked(api, made, soon)
     first = await joined(api, made, soon)
     shouting = {"name": "Other", "email": "WENDY@Example.com", "timezone": "Asia/Tokyo"}
-    assert await joined(api, made, soon, attendee=shouting, notes="again") == first
+    assert (await joined(api, made, soon, attendee=shouting, notes="again"))["id"] == first["id"]
+    assert await entry_of(api, first) == first, "a repeat changes nothing"
     day = str(soon.date())
     by_day = await joined(api, made, None, date=day)
     assert by_day["id"] != first["id"]

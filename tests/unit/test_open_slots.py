@@ -23,7 +23,10 @@ MONDAY = int(datetime(2026, 5, 4, tzinfo=UTC).timestamp())
 HOUR = 3_600
 TEN = MONDAY + 10 * HOUR
 EARLIER = datetime(2026, 5, 1, tzinfo=UTC)
-SERVICES = ({"id": "cut", "duration_minutes": 20}, {"id": "colour", "duration_minutes": 90})
+SERVICES = (
+    {"id": "cut", "name": "Cut", "duration_minutes": 20},
+    {"id": "colour", "name": "Colour", "duration_minutes": 90},
+)
 
 
 def at_ten(inputs: Inputs, now: datetime = EARLIER, **asking: Any) -> bool:

@@ -2,14 +2,15 @@
 
 The one rule: an offer is a booking. It is a hold like any other, made by the claim that makes them all, so that nothing
 is offered twice or beside somebody's booking. A list is held by whoever makes its offers, so the line keeps its order
-with any number of workers. Between the end that frees a place and the hold that offers it, strangers may be quicker;
-that is milliseconds while the worker is woken, and a second where it is not.
+with any number of workers, and nobody has two offers of one list at once, however many places. Between the end that
+frees a place and the hold that offers it, strangers may be quicker; that is milliseconds while the worker is woken, and
+a second where it is not.
 """
 
 import dataclasses
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from app.core.errors import Conflict, Forbidden, InvalidInput, InvalidTransition
 from app.core.logs import logger
 from app.core.times import from_epoch
 from app.core.vault import Vault
+from app.domain.availability.inputs import Inputs
 from app.domain.bookings.create import create_booking
 from app.domain.bookings.decide import verdict_on
 from app.domain.bookings.entries import Entry, EntryStatus, entry_of, represent_entry
@@ -40,11 +42,14 @@ DECLINED = "offer_declined"
 # What no end told of (a removed calendar block, more seats, longer hours) is found so soon.
 _SWEEP = timedelta(seconds=60)
 _TRIES = 3
+# So many of a line are tried in one transaction, which others wait for; as many as `list_line` brings.
+_TRIED_AT_ONCE = 200
 _log = logger("waitlist")
 
 
 async def take_vacancies(conn: Connection, now: datetime) -> int:
-    """Let the lists be due that something was freed for; how much there was."""
+    """Let the lists be due that something was freed for; how much there was. What was freed for a list that somebody
+    holds stays, and can be taken a moment later."""
     count: int = await conn.fetchval(SQL.take_vacancies, now)
     return count
 
@@ -57,17 +62,17 @@ async def tend_list(conn: Connection, vault: Vault, offer_time: timedelta, now: 
     row = await conn.fetchrow(SQL.take_due_list, now)
     if row is None:
         return False
-    about = (row["org_id"], row["event_type_id"])
+    next_look = _Look(now + _SWEEP)
     try:
         async with conn.transaction():
             held = _List(visitor_of(row, vault), row["event_type_id"], offer_time)
-            next_check = await _tend(conn, held, now)
+            tried = (row["tried_until"], row["tried_id"])
+            next_look = await (_wait(conn, held, now) if row["is_off"] else _tend(conn, held, tried, now))
     except Exception:
         if conn.is_closed():
             raise
         _log.exception("waitlist_untended", event_type_id=str(row["event_type_id"]))
-        next_check = now + _SWEEP
-    await conn.execute(SQL.plan_check, *about, next_check)
+    await conn.execute(SQL.plan_check, row["org_id"], row["event_type_id"], next_look.at, *next_look.after)
     return True
 
 
@@ -113,8 +118,18 @@ class _Tried(Enum):
     CONTENDED = "contended"
 
 
-# when to look at a list again
-_AGAIN = {_Tried.OFFERED: timedelta(0), _Tried.PASSED_OVER: _SWEEP, _Tried.CONTENDED: timedelta(seconds=1)}
+# of whoever was tried last: when they joined, and their entry
+_Place = tuple[datetime | None, UUID | None]
+_FRONT: _Place = (None, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """When a list is looked at next (None: nobody waits), and behind which place. What is freed meanwhile has the line
+    tried from its front again."""
+
+    at: datetime | None
+    after: _Place = _FRONT
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,26 +145,36 @@ class _List:
         return self.visitor.org_id, self.event_type_id
 
 
-async def _tend(conn: Connection, held: _List, now: datetime) -> datetime | None:
-    """End what has no time left, and offer what is free; when to look again, None where nobody waits."""
+async def _wait(conn: Connection, held: _List, now: datetime) -> _Look:
+    """The list is switched off: whoever is in line stays, as long as there is time left."""
+    await conn.execute(SQL.expire_entries, *held.key, now, False)
+    return await _look_again(conn, held, _Look(now + _SWEEP))
+
+
+async def _tend(conn: Connection, held: _List, after: _Place, now: datetime) -> _Look:
+    """End what has no time left, and offer what is free to the first behind a place in line who can be helped."""
     await conn.execute(SQL.expire_entries, *held.key, now, False)
     wants = [Want(**dict(row)) for row in await conn.fetch(SQL.list_wants, *held.key)]
+    open_wants: dict[Want, Inputs] = {}
     try:
-        open_wants = {want for group in together(wants) for want in await _open_among(conn, held, group, now)}
+        for group in together(wants):
+            open_wants |= await _open_among(conn, held, group, now)
     except NotFound:
         # the event type is archived, and nobody can be helped any more
         await conn.execute(SQL.expire_entries, *held.key, now, True)
-        return None
-    tried = await _offer_first(conn, held, open_wants, now) if open_wants else _Tried.PASSED_OVER
-    if not await conn.fetchval(SQL.is_awaited, *held.key):
-        return None
-    return now + _AGAIN[tried]
+        return _Look(None)
+    next_look = await _offer_first(conn, held, open_wants, after, now) if open_wants else _Look(now + _SWEEP)
+    return await _look_again(conn, held, next_look)
 
 
-async def _open_among(conn: Connection, held: _List, wants: Sequence[Want], now: datetime) -> list[Want]:
-    """For whoever asks nothing else: what is closed for them is closed for everybody."""
+async def _look_again(conn: Connection, held: _List, next_look: _Look) -> _Look:
+    return next_look if await conn.fetchval(SQL.is_awaited, *held.key) else _Look(None)
+
+
+async def _open_among(conn: Connection, held: _List, wants: Sequence[Want], now: datetime) -> dict[Want, Inputs]:
+    """For whoever asks nothing else: what is closed for them is closed for everybody. With the inputs that say so."""
     inputs = await load_for(conn, held.visitor.caller, held.event_type_id, wants, now)
-    found = []
+    found = {}
     for want in wants:
         try:
             asked = want.ask(inputs)
@@ -157,59 +182,58 @@ async def _open_among(conn: Connection, held: _List, wants: Sequence[Want], now:
             # it is not on offer any more; it may be again
             continue
         if want.open_starts(inputs, asked, now):
-            found.append(want)
+            found[want] = inputs
     return found
 
 
-async def _offer_first(conn: Connection, held: _List, open_wants: set[Want], now: datetime) -> _Tried:
+async def _offer_first(
+    conn: Connection, held: _List, open_wants: dict[Want, Inputs], after: _Place, now: datetime
+) -> _Look:
     """Down the line until somebody can be helped. One offer in one transaction: whoever books beside it, or cancels,
     waits for no more than that."""
-    async for entry in _waiting_for(conn, held, open_wants):
+    rows = await conn.fetch(SQL.list_line, *held.key, *_when(open_wants), *after)
+    for row in rows:
+        entry, before = entry_of(row), after
+        after = (entry.created_at, entry.id)
         tried = await _try(conn, held, entry, open_wants, now)
-        if tried is not _Tried.PASSED_OVER:
-            return tried
-        if not open_wants:
-            break
-    return _Tried.PASSED_OVER
+        if tried is _Tried.OFFERED:
+            return _Look(now, after)
+        if tried is _Tried.CONTENDED:
+            return _Look(now + timedelta(seconds=1), before)
+    return _Look(now, after) if len(rows) == _TRIED_AT_ONCE else _Look(now + _SWEEP)
 
 
-async def _waiting_for(conn: Connection, held: _List, wants: set[Want]) -> AsyncIterator[Entry]:
-    starts = [want.starts_at for want in wants if want.starts_at]
-    days = [(want.local_date, want.timezone) for want in wants if want.local_date]
-    when = (starts, [day for day, _ in days], [zone for _, zone in days])
-    place: tuple[datetime | None, UUID | None] = (None, None)
-    while rows := await conn.fetch(SQL.list_line, *held.key, *when, *place):
-        for row in rows:
-            yield entry_of(row)
-        place = (rows[-1]["created_at"], rows[-1]["id"])
+def _when(wants: Iterable[Want]) -> tuple[list[datetime], list[date], list[str]]:
+    """Starts; and days, with the zones that they are meant in."""
+    days = [(want.local_date, want.timezone) for want in wants if want.local_date and want.timezone]
+    return [want.starts_at for want in wants if want.starts_at], [day for day, _ in days], [zone for _, zone in days]
 
 
-async def _try(conn: Connection, held: _List, entry: Entry, open_wants: set[Want], now: datetime) -> _Tried:
+async def _try(conn: Connection, held: _List, entry: Entry, open_wants: dict[Want, Inputs], now: datetime) -> _Tried:
     """What turns out to be open for nobody is taken out of `open_wants`."""
     want = want_of(entry)
     for _ in range(_TRIES):
-        starts = await _starts_for(conn, held, entry, open_wants, now) if want in open_wants else ()
+        starts = _starts_for(entry, open_wants[want], now) if want in open_wants else ()
         if not starts:
             return _Tried.PASSED_OVER
         try:
             made = await _offer(conn, held, entry, starts[0], now)
         except Conflict:
             # somebody was quicker: what is open now?
+            del open_wants[want]
+            open_wants |= await _open_among(conn, held, [want], now)
             continue
+        except (InvalidInput, Forbidden):
+            # what is asked of them was changed since this look began
+            return _Tried.PASSED_OVER
         return _Tried.OFFERED if made else _Tried.PASSED_OVER
     return _Tried.CONTENDED
 
 
-async def _starts_for(
-    conn: Connection, held: _List, entry: Entry, open_wants: set[Want], now: datetime
-) -> Sequence[int]:
+def _starts_for(entry: Entry, inputs: Inputs, now: datetime) -> Sequence[int]:
     """What is open for this one, by their answers; none where the event type would not have them any more."""
     want = want_of(entry)
-    inputs = await load_for(conn, held.visitor.caller, held.event_type_id, [want], now)
     try:
-        if not want.open_starts(inputs, want.ask(inputs), now):
-            open_wants.discard(want)
-            return ()
         verdict = verdict_on(inputs, entry.answers, held=False)
         return want.open_starts(inputs, want.ask(inputs, verdict.host_ids), now)
     except (InvalidInput, Forbidden):

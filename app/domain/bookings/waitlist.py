@@ -4,6 +4,7 @@ The one rule: nobody waits for what they could not be given. What makes an entry
 offer can be taken as it is; `offers` makes those.
 """
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -12,7 +13,7 @@ from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import Conflict, NotFound, SlotUnavailable
+from app.core.errors import Conflict, Forbidden, NotFound, SlotUnavailable
 from app.core.ids import new_id
 from app.domain.availability.explain import Explainer
 from app.domain.availability.inputs import Inputs
@@ -24,6 +25,9 @@ from app.domain.bookings.wants import Want, load_for
 from app.domain.identity.models import Principal, Visitor
 
 SQL = sql.load("waitlist")
+
+MOST_OF_ATTENDEE = 20
+MOST_IN_LINE = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +60,27 @@ def want_of(entry: NewEntry | Entry) -> Want:
 
 
 async def join(conn: Connection, principal: Visitor, wanted: NewEntry, now: datetime) -> Entry:
-    """Take a place at the end of the line. Whoever waits for the same thing already is answered with the place that
-    they have, and nothing is written.
+    """Take a place at the end of the line, in a transaction of the caller's. Where the same address waits for the same
+    thing already, nothing is written; the answer is that place, in the words of whoever asks: an address is no proof of
+    whose it is, so they learn nothing that was said before.
 
-    Raises NotFound; Conflict `waitlist_closed` where the event type has no list; Conflict for what is open, and
-    SlotUnavailable for what can never be had by waiting; InvalidInput and RoutingRejected like a booking.
+    Raises NotFound; Conflict `waitlist_closed` where the event type has no list; Conflict for what is open, and where
+    the line or the address has too many places; SlotUnavailable for what can never be had by waiting; InvalidInput and
+    RoutingRejected like a booking.
     """
-    by_id = wanted.event_type if isinstance(wanted.event_type, UUID) else None
-    by_code = wanted.event_type if isinstance(wanted.event_type, str) else None
-    event_type = await conn.fetchrow(SQL.find_event_type, principal.org_id, by_id, by_code)
-    if event_type is None:
-        raise NotFound("No such event type in this organization.", code="event_type_not_found")
+    event_type = await _find_event_type(conn, principal.org_id, wanted.event_type)
     if not event_type["waitlist"]:
         raise Conflict("Nobody can wait for this event type. Choose one of the open slots.", code="waitlist_closed")
     await _check(conn, principal, event_type["id"], wanted, now)
     return await _take_place(conn, principal.org_id, event_type["id"], wanted, now)
+
+
+async def _find_event_type(conn: Connection, org_id: UUID, handle: UUID | str) -> sql.Row:
+    by_id, by_code = (handle, None) if isinstance(handle, UUID) else (None, handle)
+    row = await conn.fetchrow(SQL.find_event_type, org_id, by_id, by_code)
+    if row is None:
+        raise NotFound("No such event type in this organization.", code="event_type_not_found")
+    return row
 
 
 async def get_entry(conn: Connection, org_id: UUID, entry_id: UUID) -> Entry:
@@ -79,6 +89,16 @@ async def get_entry(conn: Connection, org_id: UUID, entry_id: UUID) -> Entry:
     if row is None:
         raise NotFound("No such waitlist entry in this organization.")
     return entry_of(row)
+
+
+async def check_hosts(conn: Connection, principal: Principal, event_type: UUID | str) -> None:
+    """Raises NotFound; Forbidden where the caller is kept to their own, and does not host it."""
+    user_id = principal.only_own_user_id
+    if user_id is None:
+        return
+    found = await _find_event_type(conn, principal.org_id, event_type)
+    if not await conn.fetchval(SQL.is_host, principal.org_id, found["id"], user_id):
+        raise Forbidden("Members let people wait for the event types that they host; ask an owner or an admin.")
 
 
 async def check_hosts_entry(conn: Connection, principal: Principal, entry_id: UUID) -> None:
@@ -155,6 +175,7 @@ def _of_day(explainer: Explainer) -> list[dict[str, Any]]:
 
 async def _take_place(conn: Connection, org_id: UUID, event_type_id: UUID, wanted: NewEntry, now: datetime) -> Entry:
     attendee, entry_id = wanted.attendee, new_id()
+    await conn.execute(SQL.lock_attendee, org_id, attendee.email)
     for _ in range(2):
         made = await conn.fetchval(
             SQL.insert_entry,
@@ -164,12 +185,44 @@ async def _take_place(conn: Connection, org_id: UUID, event_type_id: UUID, wante
             *(wanted.custom_fields, wanted.metadata, wanted.want.closes_at, now),
         )
         if made is not None:
-            # at once: what was given back a moment ago, before anybody waited, was told to nobody
             await conn.execute(SQL.wake_list, org_id, event_type_id, now)
+            # exact, since the list is locked now, and the address before
+            await _check_room(conn, org_id, event_type_id, attendee)
             return await get_entry(conn, org_id, entry_id)
-        when = (wanted.starts_at, wanted.local_date, attendee.timezone)
+        when = (wanted.starts_at, wanted.local_date)
         same = await conn.fetchval(SQL.find_same, org_id, event_type_id, attendee.email, *when)
         if same is not None:
-            return await get_entry(conn, org_id, same)
+            return _as_said(await get_entry(conn, org_id, same), wanted)
         # it ended between the two
     raise Conflict("This place in line is changing right now; try again in a moment.")
+
+
+async def _check_room(conn: Connection, org_id: UUID, event_type_id: UUID, attendee: Attendee) -> None:
+    (places,) = await conn.fetch(SQL.count_places, org_id, event_type_id, attendee.email)
+    if places["of_attendee"] > MOST_OF_ATTENDEE:
+        raise Conflict(
+            f"With one e-mail address nobody can wait for more than {MOST_OF_ATTENDEE} things at once. Leave one of "
+            "those lines first, or take what is offered."
+        )
+    if places["in_line"] > MOST_IN_LINE:
+        raise Conflict(
+            f"This waiting list is full: {MOST_IN_LINE} people wait already. Choose one of the open slots, or try "
+            "again later."
+        )
+
+
+def _as_said(place: Entry, wanted: NewEntry) -> Entry:
+    """The place with its id, status and times, and nothing else that it knows: not even the hold, by whose id a caller
+    who may change bookings would be shown it."""
+    return dataclasses.replace(
+        place,
+        attendee=wanted.attendee,
+        duration_minutes=wanted.duration_minutes,
+        service_id=wanted.service_id,
+        host_id=wanted.host_id,
+        answers=wanted.answers,
+        notes=wanted.notes,
+        custom_fields=wanted.custom_fields,
+        metadata=wanted.metadata,
+        booking_id=None,
+    )

@@ -76,7 +76,7 @@ ROUTES: tuple[Route, ...] = (
             body=BotWaitlistIn,
             answer=Data(BotEntryShown),
             status=201,
-            problems=(*_NO_LINK, "waitlist_closed", "slot_unavailable", "routing_rejected"),
+            problems=(*_NO_LINK, "waitlist_closed", "slot_unavailable", "routing_rejected", "forbidden"),
             replays=True,
             name="bot_join_waitlist",
         ),

@@ -3,7 +3,7 @@
 The one rule: a booking has every member, always. A program that was written against one answer can read all of them.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Annotated, Any, Self, cast
 from uuid import UUID
@@ -38,7 +38,7 @@ from app.web.paging import Numbers
 from app.web.shapes import AnswerIn, AskedAnswers, Chosen
 from app.web.statuses import WORDS, StatusWord, statuses_of
 
-_LINK = ("booking_link_id", "slug")
+LINK = ("booking_link_id", "slug")
 
 
 def _day(value: Any) -> date:
@@ -64,13 +64,15 @@ def staff(text: str | None) -> UUID | None:
     return None if text is None else decode(Kind.USER, text) or _NOBODY
 
 
-def _check_complete(given: Any, needed: Iterable[str]) -> Any:
-    """Name all that is missing at once, and a link too: null is as good as nothing."""
+def check_complete(given: Any, needed: Iterable[str], either: Sequence[str] = ()) -> Any:
+    """Name all that is missing at once, and a link too: null is as good as nothing. either: one of these will do."""
     if isinstance(given, Mapping):
         lacking = [name for name in needed if given.get(name) is None]
-        links = [name for name in _LINK if given.get(name) is not None]
+        if either and all(given.get(name) is None for name in either):
+            lacking.append(either[0])
+        links = [name for name in LINK if given.get(name) is not None]
         if lacking or not links:
-            raise missing(*([] if links else _LINK[:1]), *lacking)
+            raise missing(*([] if links else LINK[:1]), *lacking)
         if len(links) > 1:
             raise refusal("slug", "give either booking_link_id or slug")
     return given
@@ -83,7 +85,7 @@ class BotBookingIn(WireModel):
     """The booking link by its id or by its slug. Without client_timezone, times are told to the contact in the zone of
     the link's first host. staff_id: one of the link's hosts; without it, the link's own assignment decides."""
 
-    model_config = ConfigDict(json_schema_extra=stating(needs=([[name] for name in _LINK],)))
+    model_config = ConfigDict(json_schema_extra=stating(needs=([[name] for name in LINK],)))
 
     booking_link_id: Chosen | None = None
     slug: Chosen | None = None
@@ -100,7 +102,7 @@ class BotBookingIn(WireModel):
     @model_validator(mode="before")
     @classmethod
     def _is_complete(cls, given: Any) -> Any:
-        return _check_complete(given, _NEEDED)
+        return check_complete(given, _NEEDED)
 
 
 class BotAvailabilityQuery(QueryModel):
@@ -120,7 +122,7 @@ class BotAvailabilityQuery(QueryModel):
     @model_validator(mode="before")
     @classmethod
     def _is_complete(cls, given: Any) -> Any:
-        return _check_complete(given, ("date",))
+        return check_complete(given, ("date",))
 
 
 class BotBookingsQuery(Numbers):

@@ -7,10 +7,9 @@ from aiohttp import web
 
 from app.core.db import Connection
 from app.core.errors import InvalidInput, NotFound
-from app.core.ids import Kind
 from app.domain.bookings.entries import Entry
 from app.domain.bookings.models import Attendee
-from app.domain.bookings.waitlist import NewEntry, get_entry, join
+from app.domain.bookings.waitlist import NewEntry, check_hosts, get_entry, join
 from app.domain.event_types.booking_links import BookingLink, describe_links, find_link, no_such_link
 from app.faces.bots.bookings import in_words_of_bots
 from app.faces.bots.shapes import link_handle, staff
@@ -27,6 +26,7 @@ async def create(call: Call) -> web.Response:
         org_id = call.principal.org_id
         link = await find_link(conn, org_id, link_handle(given.booking_link_id), given.slug)
         try:
+            await check_hosts(conn, call.principal, link.id)
             entry = await join(conn, call.principal, _wanted(given, link), call.now)
         except InvalidInput as error:
             raise in_words_of_bots(error) from None
@@ -39,7 +39,7 @@ async def create(call: Call) -> web.Response:
 
 
 async def read(call: Call) -> web.Response:
-    entry = await get_entry(call.conn, call.principal.org_id, call.path_id(Kind.WAITLIST_ENTRY))
+    entry = await get_entry(call.conn, call.principal.org_id, await waitlist.entry_of(call))
     return call.answer(await _shown(call.conn, call.principal.org_id, entry))
 
 

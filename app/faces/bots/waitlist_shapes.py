@@ -3,7 +3,6 @@
 The one rule: an entry has every member, always.
 """
 
-from collections.abc import Mapping
 from typing import Any, Self, cast
 
 from pydantic import ConfigDict, Field, model_validator
@@ -15,11 +14,11 @@ from app.core.times import iso
 from app.domain.bookings.entries import Entry, EntryStatusShown
 from app.domain.bookings.models import AnswerShown
 from app.domain.event_types.booking_links import BookingLink
-from app.web.fields import Day, Email, Instant, Name, Phone, Text, WireModel, ZoneName, missing, refusal, stating
+from app.faces.bots.shapes import LINK, check_complete
+from app.web.fields import Day, Email, Instant, Name, Phone, Text, WireModel, ZoneName, stating
 from app.web.shapes import AnswerIn, Chosen
 from app.web.waiting import AWAITED, check_awaited
 
-_LINK = ("booking_link_id", "slug")
 _NEEDED = ("contact_name", "contact_email")
 
 
@@ -28,7 +27,7 @@ class BotWaitlistIn(WireModel):
     is open any more. Without client_timezone, times are told to the contact in the zone of the link's first host."""
 
     model_config = ConfigDict(
-        json_schema_extra=stating(needs=([[name] for name in _LINK], [[name] for name in AWAITED]))
+        json_schema_extra=stating(needs=([[name] for name in LINK], [[name] for name in AWAITED]))
     )
 
     booking_link_id: Chosen | None = None
@@ -47,16 +46,7 @@ class BotWaitlistIn(WireModel):
     @model_validator(mode="before")
     @classmethod
     def _is_complete(cls, given: Any) -> Any:
-        """Name all that is missing at once: null is as good as nothing."""
-        if isinstance(given, Mapping):
-            lacking = [name for name in _NEEDED if given.get(name) is None]
-            named = [name for name in _LINK if given.get(name) is not None]
-            when = [] if any(given.get(name) is not None for name in AWAITED) else ["start_time"]
-            if lacking or when or not named:
-                raise missing(*([] if named else _LINK[:1]), *lacking, *when)
-            if len(named) > 1:
-                raise refusal("slug", "give either booking_link_id or slug")
-        return given
+        return check_complete(given, _NEEDED, AWAITED)
 
     @model_validator(mode="after")
     def _says_for_what(self) -> Self:

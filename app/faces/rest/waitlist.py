@@ -10,7 +10,7 @@ from app.core.db import Connection
 from app.core.ids import Kind
 from app.domain.bookings.entries import represent_entry
 from app.domain.bookings.offers import leave
-from app.domain.bookings.waitlist import Narrowing, check_hosts_entry, get_entry, join, list_entries
+from app.domain.bookings.waitlist import Narrowing, check_hosts, check_hosts_entry, get_entry, join, list_entries
 from app.faces.rest.bookings import actor_of
 from app.faces.rest.shapes.waitlist import WaitlistIn, WaitlistQuery
 from app.web import idempotency
@@ -22,6 +22,7 @@ async def create(call: Call) -> web.Response:
     wanted = call.body(WaitlistIn).wanted
 
     async def make(conn: Connection) -> dict[str, Any]:
+        await check_hosts(conn, call.principal, wanted.event_type)
         with call.timed("join"):
             entry = await join(conn, call.principal, wanted, call.now)
         return call.envelope(represent_entry(entry))
@@ -30,27 +31,28 @@ async def create(call: Call) -> web.Response:
 
 
 async def list_all(call: Call) -> web.Response:
-    """Oldest first."""
+    """Oldest first; a member sees those who wait for them."""
     query = call.query(WaitlistQuery)
-    only, after = Narrowing(query.event_type_id, query.status), cursor_id(Kind.WAITLIST_ENTRY, query.cursor)
+    only = Narrowing(query.event_type_id, query.status, call.principal.only_own_user_id)
+    after = cursor_id(Kind.WAITLIST_ENTRY, query.cursor)
     async with db.snapshot(call.conn):
         rows = await list_entries(call.conn, call.principal.org_id, only, after, query.limit + 1)
     return page_response(call, Kind.WAITLIST_ENTRY, rows, query.limit, represent_entry)
 
 
-async def _entry(call: Call) -> UUID:
-    """The id in the path. A member's session sees those who wait for them. Raises NotFound."""
+async def entry_of(call: Call) -> UUID:
+    """The id in the path. A member sees those who wait for them. Raises NotFound."""
     entry_id = call.path_id(Kind.WAITLIST_ENTRY)
     await check_hosts_entry(call.conn, call.principal, entry_id)
     return entry_id
 
 
 async def read(call: Call) -> web.Response:
-    entry = await get_entry(call.conn, call.principal.org_id, await _entry(call))
+    entry = await get_entry(call.conn, call.principal.org_id, await entry_of(call))
     return call.answer(represent_entry(entry))
 
 
 async def delete(call: Call) -> web.Response:
-    about = (call.principal.org_id, await _entry(call), actor_of(call))
+    about = (call.principal.org_id, await entry_of(call), actor_of(call))
     await call.write(lambda conn: leave(conn, *about, call.now))
     return web.Response(status=204)

@@ -31,7 +31,7 @@ ROUTES = (
             body=WaitlistIn,
             answer=_ENTRY,
             status=201,
-            problems=("waitlist_closed", "slot_unavailable", "routing_rejected", "event_type_not_found"),
+            problems=("waitlist_closed", "slot_unavailable", "routing_rejected", "event_type_not_found", "forbidden"),
             replays=True,
             name="join_waitlist",
         ),

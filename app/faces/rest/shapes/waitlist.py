@@ -21,7 +21,8 @@ _NAMED = ("event_type_id", "event_type")
 
 class WaitlistIn(AwaitedIn):
     """The event type by id or by code; a start that is taken, or a date, in the attendee's time zone, on which nothing
-    is open any more."""
+    is open any more. Where this e-mail address waits for the same thing already, it keeps its place: the answer has
+    that one's id, status and times, and everything else as it was sent."""
 
     model_config = ConfigDict(
         json_schema_extra=stating(
