@@ -250,7 +250,13 @@ async def test_a_key_never_may_more_than_its_maker_may_by_now(
     assert (await theirs.post("/v1/users", new)).status == 403
     assert (await theirs.post("/v1/webhooks", {"url": "http://127.0.0.1:9/x"})).status == 403
     assert (await theirs.get("/v1/users")).status == 200, "what members may, it still may"
-    assert (await theirs.get(f"/v1/bookings/{booking['id']}")).status == 404, "of their own bookings"
+    for path in (f"/v1/bookings/{booking['id']}", f"/api/v1/bookings/{booking['id']}"):
+        assert (await theirs.get(path)).status == 404, "of their own bookings"
+    assert (await theirs.call("PATCH", f"/api/v1/bookings/{booking['id']}/cancel")).status == 404
+    assert (await theirs.get("/v1/bookings")).ok()["bookings"] == []
+    assert (await theirs.get("/v1/bookings?page=1")).ok()["pagination"]["total"] == 0
+    assert (await theirs.get("/api/v1/bookings")).ok()["data"] == []
+    assert (await theirs.get("/v1/bookings/stats")).ok()["stats"]["total"] == 0
     assert (await admin.get("/api/keys")).status == 403
 
 

@@ -14,7 +14,6 @@ from app.domain.bookings.create import create_booking
 from app.domain.bookings.lists import Filters, count_bookings, list_bookings
 from app.domain.bookings.models import Attendee, Booking
 from app.domain.bookings.orders import NewBooking
-from app.domain.bookings.queries import get_booking
 from app.domain.bookings.transitions import cancel_once
 from app.domain.event_types.booking_links import BookingLink, describe_links, find_link, no_such_link
 from app.faces.bots.shapes import (
@@ -26,7 +25,7 @@ from app.faces.bots.shapes import (
     link_handle,
     staff,
 )
-from app.faces.rest.bookings import actor_of
+from app.faces.rest.bookings import actor_of, booking_of, read_one
 from app.web import idempotency
 from app.web.call import Call
 from app.web.paging import numbered_response
@@ -47,6 +46,7 @@ async def list_all(call: Call) -> web.Response:
             event_type_id=link_id,
             starts_from=query.starts_from,
             starts_before=query.starts_before,
+            of_user_id=call.principal.only_own_user_id,
         )
         rows = await list_bookings(call.conn, org_id, filters, limit=query.limit, skip=query.skipped)
         total = await count_bookings(call.conn, org_id, filters)
@@ -76,13 +76,12 @@ async def create(call: Call) -> web.Response:
 
 
 async def read(call: Call) -> web.Response:
-    booking = await get_booking(call.conn, call.principal.org_id, call.path_id(Kind.BOOKING))
-    (shown,) = await _shown(call, [booking])
+    (shown,) = await _shown(call, [await read_one(call)])
     return call.answer(shown)
 
 
 async def cancel(call: Call) -> web.Response:
-    booking_id, reason, org_id = call.path_id(Kind.BOOKING), call.optional_body(ReasonIn).reason, call.principal.org_id
+    booking_id, reason, org_id = await booking_of(call), call.optional_body(ReasonIn).reason, call.principal.org_id
     booking = await call.write(lambda conn: cancel_once(conn, org_id, booking_id, actor_of(call), reason, call.now))
     return call.answer(_cancelled(booking))
 

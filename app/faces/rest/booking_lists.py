@@ -1,5 +1,6 @@
 """`GET /v1/bookings` and `GET /v1/bookings/stats`: which bookings there are, and how many."""
 
+import dataclasses
 from typing import Any
 
 from aiohttp import web
@@ -16,7 +17,8 @@ from app.web.paging import cursor_id, pagination
 async def list_all(call: Call) -> web.Response:
     """The earliest start first. By cursor, or by the number of a page with a total."""
     query = call.query(BookingsQuery)
-    org_id, filters, limit = call.principal.org_id, query.filters, query.limit
+    org_id, limit = call.principal.org_id, query.limit
+    filters = dataclasses.replace(query.filters, of_user_id=call.principal.only_own_user_id)
     after = cursor_id(Kind.BOOKING, query.cursor)
     async with db.snapshot(call.conn):
         rows = await list_bookings(call.conn, org_id, filters, after=after, limit=limit + 1, skip=query.skipped)
