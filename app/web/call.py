@@ -36,8 +36,8 @@ SETTINGS = web.AppKey("settings", Settings)
 VAULT = web.AppKey("vault", Vault)
 WAKER = web.AppKey("waker", Waker)
 
-# Keys seen in the last minute: whose they are and what they may do, which never changes; never that they are alive.
-# Routes that use this prove that in the statement that answers them.
+# Keys seen in the last minute: whose they are and what they may do, which changes with their maker's role only; so this
+# is for routes that every role may call. Never that they are alive: their own statements prove that.
 KnownKeys = Recent[str, Principal]
 KEYS: web.AppKey[KnownKeys] = web.AppKey("keys", Recent)
 

@@ -55,8 +55,9 @@ async def create(
     and commit around it would halve the rate of creates. With a key there is always a transaction.
     """
     key = idempotency_key(call.request)
-    if key is not None and call.principal.session_id is not None:
-        # a browser's keys are its person's: they neither meet nor find out anybody else's
+    own = call.principal.session_id is not None or call.principal.only_own_user_id is not None
+    if key is not None and own:
+        # a browser's keys, and a member's, are their person's: they neither meet nor find out anybody else's
         key = f"user {call.principal.user_id} {key}"
     return await _create(call, call.principal.org_id, key, make, status, one_statement=one_statement)
 

@@ -1,8 +1,9 @@
 -- name: begin_session
+-- $9: the generation that the password was proven in. One that was changed meanwhile opens nothing.
 insert into sessions (org_id, id, user_id, token_hash, generation, user_agent, address, created_at, last_seen_at, expires_at)
 select u.org_id, $2, u.id, $4, u.session_generation, $5, $6::text::inet, $7, $7, $8
 from users u
-where u.org_id = $1 and u.id = $3 and u.disabled_at is null
+where u.org_id = $1 and u.id = $3 and u.disabled_at is null and u.session_generation = coalesce($9, u.session_generation)
 returning id;
 
 -- name: find_session
@@ -50,11 +51,15 @@ update sessions set ended_at = $3
 where org_id = $1 and user_id = $2 and ended_at is null;
 
 -- name: find_credentials
--- (door) What a log-in is compared with.
-select u.org_id, u.id as user_id, u.password_hash, o.name as org_name, o.secret_sealed
-from users u
-join organizations o on o.id = u.org_id
-where lower(u.email) = lower($1) and u.disabled_at is null;
+-- (door) What a log-in is compared with, if there is such an account; and how the e-mail is spelled here, in any case.
+select s.spelling, u.org_id, u.id as user_id, u.password_hash, u.session_generation, o.name as org_name, o.secret_sealed
+from (select lower($1::text) as spelling) s
+left join users u on lower(u.email) = s.spelling and u.disabled_at is null
+left join organizations o on o.id = u.org_id;
+
+-- name: find_device
+-- Whether somebody was logged in with this browser once.
+select id from sessions where token_hash = $1 and org_id = $2 and user_id = $3;
 
 -- name: get_password_hash
 select password_hash from users where org_id = $1 and id = $2 and disabled_at is null;

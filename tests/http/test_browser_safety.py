@@ -12,7 +12,8 @@ from app.core import db
 from app.core.quota import Quota
 from app.core.settings import Settings
 from app.core.vault import Vault
-from app.domain.identity import passwords
+from app.domain.identity import logins, passwords
+from app.faces.browser import entry
 from app.faces.browser.routes import ROUTES
 from app.main import build_app
 from tests.browsers import COOKIE, PASSWORD, Browser, Browsers
@@ -182,6 +183,43 @@ async def test_a_spelling_that_only_the_database_folds_is_the_same_account(
     known = [each for each in spellings if await conn.fetchval("select lower($1) = lower($2)", each, name)]
     answers = [await attempt(strict, known[n % len(known)], "x", f"198.51.101.{n}") for n in range(11)]
     assert [each.status for each in answers] == [401] * 10 + [429]
+
+
+async def test_how_many_tries_are_left_tells_nothing(strict: Api, tenant: Tenant) -> None:
+    """Spellings that only Python takes for one must not share a count: it is told in every answer."""
+    known, unknown = f"bass-{tenant.username}@example.com", f"bass-{unique_name()}@example.com"
+    left = []
+    for number, email in enumerate((known, unknown)):
+        await attempt(strict, email.replace("ss", "\u00df"), "x", f"198.51.102.{number}")
+        answer = await attempt(strict, email, "x", f"198.51.103.{number}")
+        left.append(answer.headers["RateLimit"])
+    assert left[0] == left[1]
+
+
+async def test_strangers_lock_nobody_out_of_a_browser_that_was_theirs(strict: Api, tenant: Tenant) -> None:
+    email = f"{tenant.username}@example.com"
+    (await attempt(strict, email, PASSWORD, "203.0.113.50"))
+    cookie = {each.key: each.value for each in strict.client.session.cookie_jar}
+    strict.client.session.cookie_jar.clear()
+    for number in range(12):
+        await attempt(strict, email, "x", f"198.51.104.{number}")
+    assert (await attempt(strict, email, PASSWORD, "198.51.104.99")).status == 429
+    strict.client.session.cookie_jar.update_cookies(cookie, strict.client.make_url("/"))
+    assert (await attempt(strict, email, PASSWORD, "198.51.104.100")).status == 201
+
+
+async def test_a_password_that_is_changed_while_it_is_proven_opens_nothing(
+    api: Api, conn: db.Connection, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slowly(account: Any, password: str) -> Any:
+        await conn.execute("update users set session_generation = session_generation + 1 where id = $1", tenant.user_id)
+        return await prove(account, password)
+
+    prove = logins.prove_password
+    monkeypatch.setattr(entry, "prove_password", slowly)
+    body = {"session": {"email": f"{tenant.username}@example.com", "password": PASSWORD}}
+    answer = await api.client.post("/api/session", json=body)
+    assert (answer.status, "Set-Cookie" in answer.headers) == (401, False)
 
 
 async def test_mails_for_a_password_are_few(strict: Api, tenant: Tenant) -> None:

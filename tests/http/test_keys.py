@@ -58,13 +58,14 @@ async def test_a_key_may_end_by_itself(api: Api, owner: Browser, conn: db.Connec
 
 
 async def test_a_key_for_agents_is_narrowed_to_tools(api: Api, owner: Browser) -> None:
-    """Outside the MCP server too: `mcp` covers what its tools do, and no more."""
+    """And to nothing else: `mcp` covers no call outside the MCP server then."""
     made = await make(owner, scopes=["mcp"], tools=["list_slots", "get_booking", "list_slots"])
     assert made["tools"] == ["list_slots", "get_booking"]
     narrow = Api(api.client, made["secret"])
     await api.event_type(code="call")
-    assert (await narrow.get("/v1/slots?event_type=call&start=2031-01-01&end=2031-01-01")).status == 200
-    assert (await narrow.get("/v1/bookings")).status == 200
+    assert (await narrow.get("/v1/users/me")).ok()["key"]["scopes"] == ["mcp"]
+    assert (await narrow.get("/v1/slots?event_type=call&start=2031-01-01&end=2031-01-01")).status == 403
+    assert (await narrow.get("/v1/bookings")).status == 403
     assert (await narrow.post("/v1/bookings", {})).ok(403)["code"] == "insufficient_scope"
     wide = Api(api.client, (await make(owner, scopes=["mcp"]))["secret"])
     assert (await wide.post("/v1/bookings", {})).status == 400, "seed 004: it covers writing everywhere"

@@ -12,6 +12,7 @@ from app.domain.identity.models import ADMIN, MEMBER, OWNER
 from app.domain.identity.roles import POWERS, SCOPES_OF_ROLES
 from app.domain.identity.scopes import SCOPES, covers
 from app.faces.browser.routes import ROUTES
+from app.faces.v1.routes import ROUTES as V1_ROUTES
 from app.web.browser import EntryRoute, SessionRoute
 from tests.browsers import Browser, Browsers, colleague
 from tests.http.test_conventions import things
@@ -116,6 +117,13 @@ def body_of(route: SessionRoute, soon: datetime) -> Any:
     if route.path.endswith("/replay"):
         given = {"since": soon.isoformat()}
     return {route.operation.nested: given} if route.operation.body else None
+
+
+def test_keys_are_remembered_only_for_what_every_role_may_call() -> None:
+    """What is remembered of a key for a minute says what its maker's role allowed then."""
+    remembered = [route for route in V1_ROUTES if route.proves_key]
+    assert remembered
+    assert [route for route in remembered if route.scope not in SCOPES_OF_ROLES[MEMBER]] == []
 
 
 def test_every_route_declares_a_scope_that_exists() -> None:
@@ -253,6 +261,10 @@ async def test_a_key_never_may_more_than_its_maker_may_by_now(
     for path in (f"/v1/bookings/{booking['id']}", f"/api/v1/bookings/{booking['id']}"):
         assert (await theirs.get(path)).status == 404, "of their own bookings"
     assert (await theirs.call("PATCH", f"/api/v1/bookings/{booking['id']}/cancel")).status == 404
+    for step in ("finish", "cancel", "confirm", "no-show", "invite.ics"):
+        method = "GET" if "." in step else "POST"
+        answer = await theirs.call(method, f"/v1/bookings/{booking['id']}/{step}")
+        assert answer.status == 404, step
     assert (await theirs.get("/v1/bookings")).ok()["bookings"] == []
     assert (await theirs.get("/v1/bookings?page=1")).ok()["pagination"]["total"] == 0
     assert (await theirs.get("/api/v1/bookings")).ok()["data"] == []

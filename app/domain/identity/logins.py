@@ -21,16 +21,30 @@ _IDENTITY = sql.load("identity")
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What a log-in is compared with. password_hash: None for somebody who was invited and has not come yet."""
+    """What a log-in is compared with. password_hash: None for somebody who was invited and has not come yet.
+    generation: of the sessions that this password opens."""
 
     visitor: Visitor
     user_id: UUID
     password_hash: str | None
+    generation: int
 
 
-async def find_account(conn: Connection, email: str, vault: Vault) -> Account | None:
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """What an e-mail names. spelling: as the database compares it, whether or not there is such an account."""
+
+    spelling: str
+    account: Account | None
+
+
+async def find_account(conn: Connection, email: str, vault: Vault) -> Sought:
     row = await conn.fetchrow(SQL.find_credentials, email)
-    return None if row is None else Account(visitor_of(row, vault), row["user_id"], row["password_hash"])
+    assert row is not None  # noqa: S101 -- it always has one row
+    if row["user_id"] is None:
+        return Sought(row["spelling"], None)
+    facts = (row["user_id"], row["password_hash"], row["session_generation"])
+    return Sought(row["spelling"], Account(visitor_of(row, vault), *facts))
 
 
 async def prove_password(account: Account | None, password: str) -> Account:
@@ -54,9 +68,10 @@ async def change_password(
 ) -> None:
     """Every session of before ends, and so do links to set a password that were mailed. known: the hash that was
     proven. Raises InvalidInput where it is not the password's any more."""
+    # the links first, as whoever uses one locks them
+    await conn.execute(_IDENTITY.end_account_tokens, org_id, user_id, None, now)
     if await conn.fetchval(SQL.change_password, org_id, user_id, hashed, now, known) is None:
         raise _wrong("was changed a moment ago")
-    await conn.execute(_IDENTITY.end_account_tokens, org_id, user_id, None, now)
 
 
 def _wrong(message: str) -> InvalidInput:

@@ -17,7 +17,7 @@ from app.core.errors import Unavailable
 _HASHER = PasswordHasher()
 Result = TypeVar("Result")
 _WAITING: set[object] = set()
-_MOST_WAITING = 40
+_MOST_WAITING = 16
 _WORKERS = ThreadPoolExecutor(max_workers=2, thread_name_prefix="passwords")
 # what a password is compared with where there is no account, so that the answer takes as long: of nobody's password
 _NOBODYS = "$argon2id$v=19$m=65536,t=3,p=4$c2xvdHdpcmUtbm9ib2R5$MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE"

@@ -40,23 +40,14 @@ TOOLS = (
 )
 
 _COVERED_BY_MCP = frozenset({"slots:read", "bookings:read", "bookings:write"})
-# what a key that is narrowed to tools may do outside the MCP server: what they do
-_OF_TOOLS = {
-    "list_slots": "slots:read",
-    "create_booking": "bookings:write",
-    "cancel_booking": "bookings:write",
-    "reschedule_booking": "bookings:write",
-    "list_bookings": "bookings:read",
-    "get_booking": "bookings:read",
-}
 
 
 @cache
 def granted_to(scopes: frozenset[str], tools: frozenset[str] | None, allowed: frozenset[str]) -> frozenset[str]:
-    """What a key may do: its scopes and those that `mcp` covers (narrowed to its tools, if it is), and never more than
-    the role of whoever made it allows by now."""
-    covered = _COVERED_BY_MCP if tools is None else frozenset(_OF_TOOLS[tool] for tool in tools if tool in _OF_TOOLS)
-    return (scopes | covered if "mcp" in scopes else scopes) & allowed
+    """What a key may do: its scopes, and those that `mcp` covers unless it is narrowed to tools, which are all that it
+    has then; never more than the role of whoever made it allows by now."""
+    covers_others = "mcp" in scopes and tools is None
+    return (scopes | _COVERED_BY_MCP if covers_others else scopes) & allowed
 
 
 def covers(granted: frozenset[str], scope: str) -> bool:

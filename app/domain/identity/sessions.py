@@ -46,15 +46,24 @@ class Where:
     user_agent: str | None
 
 
-async def begin_session(conn: Connection, org_id: UUID, user_id: UUID, where: Where, now: datetime) -> tuple[UUID, str]:
-    """The session's id, and the token for the cookie, which is shown this once. Raises LoggedOut for somebody who
-    was removed a moment ago."""
+async def begin_session(
+    conn: Connection, org_id: UUID, user_id: UUID, where: Where, generation: int | None, now: datetime
+) -> tuple[UUID, str]:
+    """The session's id, and the token for the cookie, which is shown this once. generation: of the sessions when the
+    password was proven, if it was. Raises LoggedOut for somebody who was removed a moment ago, or has another password
+    by now."""
     session_id, token = new_id(), secrets.token_urlsafe(32)
     agent = (where.user_agent or "")[:_LONGEST_AGENT] or None
-    values = (digest(token), agent, where.address, now, now + LIFETIME)
+    values = (digest(token), agent, where.address, now, now + LIFETIME, generation)
     if await conn.fetchval(SQL.begin_session, org_id, session_id, user_id, *values) is None:
         raise LoggedOut("Log in first.", given=False)
     return session_id, token
+
+
+async def find_device(conn: Connection, org_id: UUID, user_id: UUID, token: str) -> UUID | None:
+    """The session of this very person that a browser's cookie is of, ended or not."""
+    session_id: UUID | None = await conn.fetchval(SQL.find_device, digest(token), org_id, user_id)
+    return session_id
 
 
 async def authenticate_session(conn: Connection, token: str, where: Where, vault: Vault, now: datetime) -> Principal:

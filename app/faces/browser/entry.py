@@ -6,6 +6,7 @@ with a taken e-mail is refused (the API contract), and counted like a log-in.
 """
 
 import hashlib
+from uuid import UUID
 
 from aiohttp import web
 
@@ -20,7 +21,7 @@ from app.domain.identity.logins import Account, find_account, prove_password
 from app.domain.identity.models import Principal
 from app.domain.identity.organizations import NewOwner, create_organization, find_user_by_email, get_user
 from app.domain.identity.passwords import make_hash
-from app.domain.identity.sessions import authenticate_session, begin_session, log_out_here
+from app.domain.identity.sessions import authenticate_session, begin_session, find_device, log_out_here
 from app.domain.notifications.accounts import send_password_reset
 from app.faces.browser.shapes import LogInIn, PasswordResetIn, SignUpIn, me_out
 from app.web.auditing import visitor
@@ -37,13 +38,14 @@ _RESETS = Quota(3, 3600)
 async def log_in(asked: Asked) -> web.Response:
     given, pool = asked.body(LogInIn), asked.request.app[POOL]
     async with db.acquire(pool) as conn:
-        account = await find_account(conn, given.email, asked.vault)
-    await _count(asked, "account", account, given.email, asked.settings.limit_login)
+        sought = await find_account(conn, given.email, asked.vault)
+        device = await _known_device(conn, asked, sought.account)
+    await _count(asked, "account", f"{sought.spelling} {device}", asked.settings.limit_login)
     try:
-        proven = await prove_password(account, given.password)
+        proven = await prove_password(sought.account, given.password)
     except LoggedOut:
-        if account is not None:
-            do_later(asked.request.app, _note_refusal(asked, account))
+        if sought.account is not None:
+            do_later(asked.request.app, _note_refusal(asked, sought.account))
         raise
 
     async def begin(conn: Connection) -> web.Response:
@@ -73,9 +75,9 @@ async def sign_up(asked: Asked) -> web.Response:
         doer = visitor(asked, user_id)
         target = encode(Kind.ORGANIZATION, org_id)
         await audit.note(conn, org_id, doer, "organization.created", target, {}, asked.now)
-        account = await find_account(conn, owner.email, asked.vault)
-        assert account is not None  # noqa: S101 -- it was made in this very transaction
-        return await _begin(conn, asked, account)
+        sought = await find_account(conn, owner.email, asked.vault)
+        assert sought.account is not None  # noqa: S101 -- it was made in this very transaction
+        return await _begin(conn, asked, sought.account)
 
     async with db.acquire(asked.request.app[POOL]) as conn:
         return await db.run(conn, make)
@@ -85,17 +87,25 @@ async def ask_for_password(asked: Asked) -> web.Response:
     """Accepted, whoever it is: the mail is written after the answer, if there is anybody to write to."""
     given = asked.body(PasswordResetIn)
     async with db.acquire(asked.request.app[POOL]) as conn:
-        account = await find_account(conn, given.email, asked.vault)
-    await _count(asked, "reset", account, given.email, asked.settings.limit_login and _RESETS)
+        sought = await find_account(conn, given.email, asked.vault)
+    await _count(asked, "reset", sought.spelling, asked.settings.limit_login and _RESETS)
     do_later(asked.request.app, _send_reset(asked, given.email))
     return asked.answer({"email": given.email})
 
 
-async def _count(asked: Asked, policy: str, account: Account | None, email: str, quota: Quota | None) -> None:
+async def _known_device(conn: Connection, asked: Asked, account: Account | None) -> UUID | None:
+    """Whoever was logged in here before is counted apart: strangers who guess must not lock them out."""
+    token = await session_token(asked.request)
+    if token is None or account is None:
+        return None
+    return await find_device(conn, account.visitor.org_id, account.user_id, token)
+
+
+async def _count(asked: Asked, policy: str, who: str, quota: Quota | None) -> None:
     """Whoever tries many times on one account, from however many addresses, is slowed down; on one that does not exist
-    just the same. By what the database has found: it knows which spellings are one. Raises RateLimited."""
-    who = account.user_id.hex if account else hashlib.sha256(email.strip().casefold().encode()).hexdigest()[:32]
-    await asked.request.app[LIMITER].check(asked.request, Limit(policy, who, quota))
+    just the same. By the e-mail as the database spells it: others take for one what it does not. Raises RateLimited."""
+    counted = hashlib.sha256(who.encode()).hexdigest()[:32]
+    await asked.request.app[LIMITER].check(asked.request, Limit(policy, counted, quota))
 
 
 async def _begin(conn: Connection, asked: Asked, account: Account) -> web.Response:
@@ -105,7 +115,7 @@ async def _begin(conn: Connection, asked: Asked, account: Account) -> web.Respon
     before = await session_token(request)
     if before is not None:
         await log_out_here(conn, before, asked.now)
-    session_id, token = await begin_session(conn, org_id, account.user_id, where, asked.now)
+    session_id, token = await begin_session(conn, org_id, account.user_id, where, account.generation, asked.now)
     principal = await authenticate_session(conn, token, where, asked.vault, asked.now)
     target, doer = encode(Kind.SESSION, session_id), visitor(asked, account.user_id)
     await audit.note(conn, org_id, doer, "session.created", target, {"user_agent": where.user_agent}, asked.now)
@@ -124,7 +134,7 @@ async def _note_refusal(asked: Asked, account: Account) -> None:
 
 async def _send_reset(asked: Asked, email: str) -> None:
     async def send(conn: Connection) -> None:
-        account = await find_account(conn, email, asked.vault)
+        account = (await find_account(conn, email, asked.vault)).account
         found = await find_user_by_email(conn, email)
         if account is None or found is None:
             return

@@ -74,7 +74,7 @@ async def change_password(call: Call) -> web.Response:
     async def change(conn: Connection) -> str:
         await logins.change_password(conn, *whose, known, hashed, call.now)
         where = where_of(call.request)
-        _, token = await sessions.begin_session(conn, principal.org_id, principal.user_id, where, call.now)
+        _, token = await sessions.begin_session(conn, principal.org_id, principal.user_id, where, None, call.now)
         await note(conn, call, "password.changed", encode(Kind.USER, principal.user_id))
         return token
 

@@ -130,7 +130,7 @@ cancel = _step(Action.CANCEL)
 
 
 async def finish(call: Call) -> web.Response:
-    booking_id, given = call.path_id(Kind.BOOKING), call.optional_body(FinishIn)
+    booking_id, given = await booking_of(call), call.optional_body(FinishIn)
     wanted = Finish(
         attendee=_attendee(given.attendee),
         guests=None if given.guests is None else [guest.model_dump() for guest in given.guests],

@@ -31,8 +31,10 @@ async def read(call: Call) -> web.Response:
     principal, user_id = call.principal, _whose(call)
     if user_id != principal.user_id:
         principal.require(_OF_OTHERS)
+    token = await feed_address(call.conn, principal.org_id, user_id, principal.secret)
+    if user_id != principal.user_id:
         await note(call.conn, call, "feed.read", encode(Kind.USER, user_id))
-    return _answer(call, await feed_address(call.conn, principal.org_id, user_id, principal.secret))
+    return _answer(call, token)
 
 
 async def rotate(call: Call) -> web.Response:

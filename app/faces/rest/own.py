@@ -1,6 +1,6 @@
 """What members may do to event types and schedules: to their own, and to nothing else.
 
-The one rule: keys, owners and admins are asked nothing here. For a member's session, an event type is their own when
+The one rule: owners and admins, and their keys, are asked nothing here. For a member, an event type is their own when
 they alone host it, and a schedule when it is theirs.
 """
 
