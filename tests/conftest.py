@@ -5,6 +5,7 @@ organization in them, so nothing needs cleaning up and nothing is shared.
 to name a zone shows itself.
 """
 
+import functools
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -23,10 +24,12 @@ for name in [name for name in os.environ if name.startswith("SLOTWIRE_")]:
 os.environ["TZ"] = "Pacific/Chatham"
 time.tzset()
 
-from app.core import db  # noqa: E402 -- the environment comes first
+import app.bootstrap  # noqa: E402 -- the environment comes first
+from app.core import db  # noqa: E402
 from app.core.migrate import migrate  # noqa: E402
 from app.core.settings import Settings  # noqa: E402
 from app.core.vault import Vault  # noqa: E402
+from app.domain.identity import passwords  # noqa: E402
 from app.embedded import Postgres, Redis  # noqa: E402
 from app.main import build_app  # noqa: E402
 from tests.browsers import Browser  # noqa: E402
@@ -43,6 +46,15 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     finally:
         redis.stop()
         postgres.stop()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _hash_each_password_once() -> Iterator[None]:
+    """A hash takes tens of milliseconds on purpose, and nearly every test makes an organization whose owner has the
+    same password: they share one hash of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app.bootstrap, "hash_password", functools.cache(passwords.hash_password))
+        yield
 
 
 @pytest.fixture(scope="session")

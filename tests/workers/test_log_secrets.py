@@ -2,17 +2,15 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
-import pytest
 
 from app.core.settings import Settings
-from tests.postbox import Postbox, listening
+from tests.postbox import Postbox
 from tests.processes import free_port, ready, running
 from tests.support import environment_for, unique_name
 
@@ -37,12 +35,6 @@ class Story:
             found = re.findall(rb'"(?:secret|cancel_token|reschedule_token|link_code)":"([^"]+)"', raw)
             self.secrets.update(each.decode() for each in found)
             return await response.json() if response.content_type.endswith("json") else raw
-
-
-@pytest.fixture
-async def box() -> AsyncIterator[Postbox]:
-    async with listening() as box:
-        yield box
 
 
 async def tell(story: Story, box: Postbox, email: str) -> None:
@@ -78,7 +70,6 @@ async def tell(story: Story, box: Postbox, email: str) -> None:
     story.secrets.add(urlsplit(feed["feed"]["url"]).path.removeprefix("/feeds/").removesuffix(".ics"))
     await story.call("GET", urlsplit(feed["feed"]["url"]).path, None, 200)
     await story.call("POST", "/api/password-resets", {"password_reset": {"email": email}}, 202)
-    # of this story alone: the worker sends everybody's
     for mail in await box.wait_for(6, email, f"invited-{email}", ATTENDEE["email"]):
         for path in (urlsplit(each).path for each in re.findall(r"https?://\S+", mail.text)):
             story.secrets.add(path.rsplit("/", 1)[-1])
