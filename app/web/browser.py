@@ -7,7 +7,7 @@ before anything else, and a browser's other sites get no answer that they could 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from aiohttp import hdrs, web
 
@@ -56,6 +56,11 @@ class SessionRoute:
             return with_etag(request, response) if self.method == hdrs.METH_GET else response
 
         return counting_strangers(answer)
+
+
+def route(method: str, path: str, handler: Handler, scope: str, summary: str, **operation: Any) -> SessionRoute:
+    """A row of `/api`'s table. path: behind `/api/`; operation: the rest of its `Operation`."""
+    return SessionRoute(method, f"/api/{path}", handler, scope, Operation(summary, **operation))
 
 
 @dataclass(frozen=True, slots=True)

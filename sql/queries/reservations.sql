@@ -5,7 +5,8 @@
 -- that are over do not count; `over` names them, since whoever wants their time ends them first.
 select r.id, r.name, r.kind, r.capacity, r.location_id, r.active, r.schedule_id, l.timezone as location_zone,
        s.weekly::text as weekly, s.overrides::text as overrides, s.timezone, s.valid_from, s.valid_until,
-       s.version as schedule_version, x.unit_no, x.subject_no, held.starts, held.ends, held.over
+       s.version as schedule_version, x.unit_no as no, x.subject_no, held.starts as held_starts,
+       held.ends as held_ends, held.over
 from resources r
 join locations l on l.org_id = r.org_id and l.id = r.location_id
 left join schedules s on s.org_id = r.org_id and s.id = r.schedule_id

@@ -171,7 +171,7 @@ async def load_inputs(
     return Inputs(
         _rules(first),
         tuple(_host(row, full.get(row["id"], ())) for row in rows if row["part"] == 0),
-        tuple(_unit(row) for row in rows if row["part"] == 1),
+        tuple(unit_of(row) for row in rows if row["part"] == 1),
         {sitting.start: sitting for sitting in sittings},
         tuple(allocation for row in rows for allocation in row["expired"] or ()),
         tuple(hold[0] for hold in first["ended_holds"] or ()),
@@ -242,7 +242,7 @@ def _host(row: sql.Row, full: tuple[Period, ...]) -> Host:
     )
 
 
-def _unit(row: sql.Row) -> Unit:
+def unit_of(row: sql.Row) -> Unit:
     wording = _wording(row)
     return Unit(
         resource_id=row["id"],

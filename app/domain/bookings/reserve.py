@@ -17,9 +17,9 @@ from app.core.db import Connection
 from app.core.errors import Conflict, InvalidInput, SlotTaken, SlotUnavailable
 from app.core.ids import Kind, encode, new_code, new_id
 from app.core.times import epoch, iso_epoch
-from app.domain.availability.inputs import Unit, hours_of
+from app.domain.availability.inputs import Unit, unit_of
 from app.domain.availability.slots import Interval, free_runs, within
-from app.domain.availability.windows import always_open, open_stretches
+from app.domain.availability.windows import open_stretches
 from app.domain.bookings.claim import Outcome, local_start, unit_as_kept
 from app.domain.bookings.create import Created
 from app.domain.bookings.events import CREATED, event_of
@@ -89,7 +89,7 @@ async def _reserve(
     lost = 0
     while True:
         rows = await _load(conn, org_id, wanted, now)
-        units = [_unit(row) for row in rows if row["subject_no"] is not None]
+        units = [unit_of(row) for row in rows if row["subject_no"] is not None]
         free = _free(units, wanted, now) if rows[0]["active"] else []
         if not free:
             raise _refusal(rows[0], units, wanted, now)
@@ -124,24 +124,6 @@ async def _load(conn: Connection, org_id: UUID, wanted: Reservation, now: dateti
     if not rows:
         raise InvalidInput.of("bookable_id", "no such resource in this organization", "unknown_id")
     return rows
-
-
-def _unit(row: sql.Row) -> Unit:
-    wording = (row["weekly"], row["overrides"], row["timezone"], row["valid_from"], row["valid_until"])
-    return Unit(
-        resource_id=row["id"],
-        name=row["name"],
-        unit_no=row["unit_no"],
-        subject_no=row["subject_no"],
-        kind=row["kind"],
-        capacity=row["capacity"],
-        location_id=row["location_id"],
-        hours=always_open(row["location_zone"]) if row["weekly"] is None else hours_of(*wording),
-        wording=(row["location_zone"], *wording),
-        schedule_id=row["schedule_id"],
-        schedule_version=row["schedule_version"],
-        held=tuple(zip(row["starts"] or (), row["ends"] or (), strict=True)),
-    )
 
 
 def _free(units: Sequence[Unit], wanted: Reservation, now: datetime) -> list[Unit]:

@@ -46,10 +46,13 @@ _COVERED_BY_MCP = frozenset({"slots:read", "bookings:read", "bookings:write"})
 def granted_to(scopes: frozenset[str], tools: frozenset[str] | None, allowed: frozenset[str]) -> frozenset[str]:
     """What a key may do: its scopes, and those that `mcp` covers unless it is narrowed to tools, which are all that it
     has then; never more than the role of whoever made it allows by now."""
-    covers_others = "mcp" in scopes and tools is None
-    return (scopes | _COVERED_BY_MCP if covers_others else scopes) & allowed
+    return (_with_covered(scopes) if tools is None else scopes) & allowed
 
 
 def covers(granted: frozenset[str], scope: str) -> bool:
     """Whether keys with the granted scopes may do what needs this one. `any` needs only a valid key."""
-    return scope in granted or scope == "any" or ("mcp" in granted and scope in _COVERED_BY_MCP)
+    return scope == "any" or scope in _with_covered(granted)
+
+
+def _with_covered(scopes: frozenset[str]) -> frozenset[str]:
+    return scopes | _COVERED_BY_MCP if "mcp" in scopes else scopes

@@ -20,10 +20,9 @@ from app.faces.rest.shapes.event_types import DuplicateIn, EventTypeIn, EventTyp
 from app.faces.rest.shapes.links import LinkIn, LinkShown
 from app.faces.rest.shapes.resources import VacancyShown
 from app.faces.rest.shapes.waitlist import WaitlistIn
-from app.web.browser import SessionRoute
-from app.web.operation import Data, DataList, DataPage, Operation
+from app.web.browser import route
+from app.web.operation import Data, DataList, DataPage
 from app.web.paging import Numbers
-from app.web.routing import Handler
 from app.web.shapes import ReasonIn
 
 _EVENT_TYPE, _BOOKING = Data(EventTypeShown), Data(SessionBookingShown)
@@ -33,17 +32,13 @@ _BOOKED = ("slot_taken", "slot_unavailable")
 _STEP: dict[str, Any] = {"body": ReasonIn, "nested": "booking", "optional": True, "problems": ("invalid_transition",)}
 
 
-def _route(method: str, path: str, handler: Handler, scope: str, summary: str, **more: Any) -> SessionRoute:
-    return SessionRoute(method, f"/api/{path}", handler, scope, Operation(summary, **more))
-
-
 _EVENT_TYPES = (
-    _route(
+    route(
         *("GET", "event-types", event_types.list_all, "event_types:read", "List event types"),
         query=Numbers,
         answer=DataPage(EventTypeShown),
     ),
-    _route(
+    route(
         *("POST", "event-types", event_types.create, "event_types:write", "Make an event type"),
         body=EventTypeIn,
         nested="event_type",
@@ -51,24 +46,24 @@ _EVENT_TYPES = (
         status=201,
         replays=True,
     ),
-    _route(
+    route(
         *("GET", "event-types/{code}", event_types.read, "event_types:read", "Read an event type"),
         answer=_EVENT_TYPE,
         problems=_NO_EVENT_TYPE,
     ),
-    _route(
+    route(
         *("PATCH", "event-types/{code}", event_types.update, "event_types:write", "Change an event type"),
         body=EventTypePatch,
         nested="event_type",
         answer=_EVENT_TYPE,
         problems=_OWN,
     ),
-    _route(
+    route(
         *("DELETE", "event-types/{code}", event_types.archive, "event_types:write", "Archive an event type"),
         status=204,
         problems=_OWN,
     ),
-    _route(
+    route(
         *("POST", "event-types/{code}/duplicate", event_types.duplicate, "event_types:write", "Copy an event type"),
         body=DuplicateIn,
         nested="event_type",
@@ -79,13 +74,13 @@ _EVENT_TYPES = (
         problems=_OWN,
         name="session_duplicate_event_type",
     ),
-    _route(
+    route(
         *("GET", "event-types/{code}/links", links.list_all, "event_types:read", "List an event type's links"),
         query=Numbers,
         answer=DataPage(LinkShown),
         problems=_OWN,
     ),
-    _route(
+    route(
         *("POST", "event-types/{code}/links", links.create, "event_types:write", "Make a link that books it once"),
         body=LinkIn,
         nested="link",
@@ -95,7 +90,7 @@ _EVENT_TYPES = (
         replays=True,
         problems=_OWN,
     ),
-    _route(
+    route(
         *("DELETE", "event-links/{link_code}", links.revoke, "event_types:write", "Revoke a link"),
         status=204,
         problems=("link_not_found", "forbidden"),
@@ -103,23 +98,23 @@ _EVENT_TYPES = (
 )
 
 _BOOKINGS = (
-    _route(
+    route(
         *("GET", "bookables", bookables.list_all, "resources:read", "List what can be booked, and whether it is free"),
         query=BookablesQuery,
         answer=DataPage(VacancyShown),
     ),
-    _route(
+    route(
         *("GET", "stats", booking_lists.stats, "bookings:read", "Count bookings"),
         query=StatsQuery,
         answer=Data(CountsShown),
         name="session_get_stats",
     ),
-    _route(
+    route(
         *("GET", "bookings", bookings.list_all, "bookings:read", "List bookings; a member's own"),
         query=SessionBookingsQuery,
         answer=DataPage(SessionBookingShown),
     ),
-    _route(
+    route(
         *("POST", "bookings", bookings.create, "bookings:write", "Reserve a resource"),
         body=ReservationIn,
         nested="booking",
@@ -128,26 +123,26 @@ _BOOKINGS = (
         replays=True,
         problems=_BOOKED,
     ),
-    _route("GET", "bookings/{id}", bookings.read, "bookings:read", "Read a booking", answer=_BOOKING),
-    _route(
+    route("GET", "bookings/{id}", bookings.read, "bookings:read", "Read a booking", answer=_BOOKING),
+    route(
         *("GET", "bookings/{id}/history", bookings.history, "bookings:read", "Read a booking's history"),
         answer=DataList(HistoryShown),
         name="session_get_booking_history",
     ),
-    _route(
+    route(
         *("PATCH", "bookings/{id}", bookings.update, "bookings:write", "Change the attendee's data"),
         body=BookingPatch,
         nested="booking",
         answer=_BOOKING,
         problems=("invalid_transition",),
     ),
-    _route(
+    route(
         *("DELETE", "bookings/{id}", bookings.cancel, "bookings:write", "Cancel a booking"),
         answer=Data(ReservationShown),
         **_STEP,
     ),
     *(
-        _route(*("POST", f"bookings/{{id}}/{word}", handler, "bookings:write", summary), answer=_BOOKING, **_STEP)
+        route(*("POST", f"bookings/{{id}}/{word}", handler, "bookings:write", summary), answer=_BOOKING, **_STEP)
         for word, handler, summary in (
             ("confirm", bookings.confirm, "Confirm a pending booking"),
             ("decline", bookings.decline, "Decline a pending booking"),
@@ -155,7 +150,7 @@ _BOOKINGS = (
             ("no-show", bookings.no_show, "Say that nobody came"),
         )
     ),
-    _route(
+    route(
         *("POST", "bookings/{id}/reschedule", bookings.reschedule, "bookings:write", "Move a booking"),
         body=RescheduleIn,
         nested="booking",
@@ -166,13 +161,13 @@ _BOOKINGS = (
 )
 
 _WAITLIST = (
-    _route(
+    route(
         *("GET", "waitlist", numbered.waitlist, "bookings:read", "List who waits; for a member: for them"),
         query=WaitlistNumbers,
         answer=DataPage(EntryShown),
         name="session_list_waitlist_entries",
     ),
-    _route(
+    route(
         *("POST", "waitlist", waitlist.create, "bookings:write", "Let somebody wait for a slot, or for a day"),
         body=WaitlistIn,
         nested="waitlist_entry",
@@ -182,12 +177,12 @@ _WAITLIST = (
         problems=("waitlist_closed", "slot_unavailable", "routing_rejected", *_OWN),
         name="session_join_waitlist",
     ),
-    _route(
+    route(
         *("GET", "waitlist/{id}", waitlist.read, "bookings:read", "Read who waits for what"),
         answer=Data(EntryShown),
         name="session_get_waitlist_entry",
     ),
-    _route(
+    route(
         *("DELETE", "waitlist/{id}", waitlist.delete, "bookings:write", "Take somebody out of the line"),
         status=204,
         problems=("invalid_transition",),

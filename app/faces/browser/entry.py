@@ -89,7 +89,8 @@ async def ask_for_password(asked: Asked) -> web.Response:
     async with db.acquire(asked.request.app[POOL]) as conn:
         sought = await find_account(conn, given.email, asked.vault)
     await _count(asked, "reset", sought.spelling, asked.settings.limit_login and _RESETS)
-    do_later(asked.request.app, _send_reset(asked, given.email))
+    if sought.account is not None:
+        do_later(asked.request.app, _send_reset(asked, sought.account, given.email))
     return asked.answer({"email": given.email})
 
 
@@ -132,11 +133,10 @@ async def _note_refusal(asked: Asked, account: Account) -> None:
         await audit.note(conn, account.visitor.org_id, doer, "session.refused", target, {}, asked.now)
 
 
-async def _send_reset(asked: Asked, email: str) -> None:
+async def _send_reset(asked: Asked, account: Account, email: str) -> None:
     async def send(conn: Connection) -> None:
-        account = (await find_account(conn, email, asked.vault)).account
         found = await find_user_by_email(conn, email)
-        if account is None or found is None:
+        if found is None:
             return
         _, user = found
         await send_password_reset(conn, account.visitor, user, asked.now)

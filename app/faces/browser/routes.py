@@ -4,8 +4,6 @@ The one rule: bodies stand under the noun's name, answers under `data` (seed 000
 by the same handlers.
 """
 
-from typing import Any
-
 from app.faces.browser import audit, entry, keys, numbered, sessions
 from app.faces.browser.booking_routes import ROUTES as BOOKING_ROUTES
 from app.faces.browser.shapes import (
@@ -33,10 +31,9 @@ from app.faces.rest.shapes.schedules import ScheduleIn, SchedulePatch, ScheduleS
 from app.faces.rest.shapes.teams import TeamIn, TeamPatch, TeamShown
 from app.faces.rest.shapes.users import FeedShown, PersonIn, PersonPatch, UserShown
 from app.faces.rest.shapes.webhooks import NothingIn, WebhookCreated, WebhookIn, WebhookPatch, WebhookShown
-from app.web.browser import EntryRoute, SessionRoute
+from app.web.browser import EntryRoute, SessionRoute, route
 from app.web.operation import Data, DataList, DataPage, Operation
 from app.web.paging import Numbers
-from app.web.routing import Handler
 
 _ME, _DEVICES = Data(SessionShown), DataList(DeviceShown)
 _MEMBER, _TEAM, _SCHEDULE = Data(UserShown), Data(TeamShown), Data(ScheduleShown)
@@ -90,27 +87,23 @@ ENTRIES = (
 )
 
 
-def _route(method: str, path: str, handler: Handler, scope: str, summary: str, **more: Any) -> SessionRoute:
-    return SessionRoute(method, f"/api/{path}", handler, scope, Operation(summary, **more))
-
-
 _SESSIONS = (
-    _route("GET", "session", sessions.me, "any", "Who is logged in", answer=_ME, name="get_session"),
-    _route(
+    route("GET", "session", sessions.me, "any", "Who is logged in", answer=_ME, name="get_session"),
+    route(
         *("DELETE", "session", sessions.log_out, "any", "Log out, here and wherever one logged in before"),
         status=204,
         cookie=True,
         name="log_out",
     ),
-    _route("GET", "sessions", sessions.list_all, "any", "List where one is logged in", answer=_DEVICES),
-    _route(
+    route("GET", "sessions", sessions.list_all, "any", "List where one is logged in", answer=_DEVICES),
+    route(
         *("DELETE", "sessions", sessions.end_all, "any", "Log out everywhere"),
         status=204,
         cookie=True,
         name="log_out_everywhere",
     ),
-    _route("DELETE", "sessions/{id}", sessions.end_one, "any", "Log out on one device", status=204),
-    _route(
+    route("DELETE", "sessions/{id}", sessions.end_one, "any", "Log out on one device", status=204),
+    route(
         *("PATCH", "password", sessions.change_password, "any", "Change one's password; every other session ends"),
         body=PasswordChangeIn,
         nested="password",
@@ -121,25 +114,25 @@ _SESSIONS = (
 )
 
 _ORGANIZATION = (
-    _route(
+    route(
         *("GET", "audit", audit.list_all, "audit:read", "Read the audit log"),
         query=AuditQuery,
         answer=DataPage(AuditShown),
         name="session_list_audit_entries",
     ),
-    _route(
+    route(
         *("GET", "organization", organization.read, "users:read", "Read the organization"),
         answer=Data(OrganizationShown),
     ),
-    _route(
+    route(
         *("PATCH", "organization", organization.update, "users:write", "Change the organization"),
         body=OrganizationPatch,
         nested="organization",
         answer=Data(OrganizationShown),
         name="session_update_organization",
     ),
-    _route("GET", "keys", keys.list_all, "keys:read", "List API keys", query=Numbers, answer=DataPage(ApiKeyShown)),
-    _route(
+    route("GET", "keys", keys.list_all, "keys:read", "List API keys", query=Numbers, answer=DataPage(ApiKeyShown)),
+    route(
         *("POST", "keys", keys.create, "keys:write", "Make an API key, which is shown once"),
         body=KeyIn,
         nested="key",
@@ -147,13 +140,13 @@ _ORGANIZATION = (
         status=201,
         replays=True,
     ),
-    _route("GET", "keys/{id}", keys.read, "keys:read", "Read an API key", answer=Data(ApiKeyShown)),
-    _route("DELETE", "keys/{id}", keys.revoke, "keys:write", "Revoke an API key", status=204),
+    route("GET", "keys/{id}", keys.read, "keys:read", "Read an API key", answer=Data(ApiKeyShown)),
+    route("DELETE", "keys/{id}", keys.revoke, "keys:write", "Revoke an API key", status=204),
 )
 
 _PEOPLE = (
-    _route("GET", "members", users.list_all, "users:read", "List members", query=Numbers, answer=DataPage(UserShown)),
-    _route(
+    route("GET", "members", users.list_all, "users:read", "List members", query=Numbers, answer=DataPage(UserShown)),
+    route(
         *("POST", "members", users.create, "users:write", "Invite a member"),
         body=PersonIn,
         nested="member",
@@ -161,16 +154,16 @@ _PEOPLE = (
         status=201,
         replays=True,
     ),
-    _route("GET", "members/{id}", users.read, "users:read", "Read a member", answer=_MEMBER),
-    _route(
+    route("GET", "members/{id}", users.read, "users:read", "Read a member", answer=_MEMBER),
+    route(
         *("PATCH", "members/{id}", users.update, "any", "Change a member, or oneself"),
         body=PersonPatch,
         nested="member",
         answer=_MEMBER,
         problems=("forbidden",),
     ),
-    _route("DELETE", "members/{id}", users.delete, "users:write", "Remove a member", status=204),
-    _route(
+    route("DELETE", "members/{id}", users.delete, "users:write", "Remove a member", status=204),
+    route(
         *("POST", "members/{id}/invite", users.invite, "users:write", "Send a member's invitation once more"),
         body=NothingIn,
         nested="invitation",
@@ -178,16 +171,16 @@ _PEOPLE = (
         answer=_MEMBER,
         status=202,
     ),
-    _route(
+    route(
         *("GET", "members/{id}/feed", feeds.read, "bookings:read", "Get the address of a member's calendar"),
         answer=Data(FeedShown),
     ),
-    _route(
+    route(
         *("POST", "members/{id}/feed/rotate", feeds.rotate, "bookings:read", "Give a member's calendar a new address"),
         answer=Data(FeedShown),
     ),
-    _route("GET", "teams", teams.list_all, "users:read", "List teams", query=Numbers, answer=DataPage(TeamShown)),
-    _route(
+    route("GET", "teams", teams.list_all, "users:read", "List teams", query=Numbers, answer=DataPage(TeamShown)),
+    route(
         *("POST", "teams", teams.create, "users:write", "Make a team"),
         body=TeamIn,
         nested="team",
@@ -195,23 +188,23 @@ _PEOPLE = (
         status=201,
         replays=True,
     ),
-    _route("GET", "teams/{id}", teams.read, "users:read", "Read a team", answer=_TEAM),
-    _route(
+    route("GET", "teams/{id}", teams.read, "users:read", "Read a team", answer=_TEAM),
+    route(
         *("PATCH", "teams/{id}", teams.update, "users:write", "Change a team"),
         body=TeamPatch,
         nested="team",
         answer=_TEAM,
     ),
-    _route("DELETE", "teams/{id}", teams.delete, "users:write", "Remove a team", status=204),
+    route("DELETE", "teams/{id}", teams.delete, "users:write", "Remove a team", status=204),
 )
 
 _THINGS = (
-    _route(
+    route(
         *("GET", "schedules", schedules.list_all, "event_types:read", "List schedules"),
         query=Numbers,
         answer=DataPage(ScheduleShown),
     ),
-    _route(
+    route(
         *("POST", "schedules", schedules.create, "event_types:write", "Make a schedule"),
         body=ScheduleIn,
         nested="schedule",
@@ -220,20 +213,20 @@ _THINGS = (
         replays=True,
         problems=("forbidden",),
     ),
-    _route("GET", "schedules/{id}", schedules.read, "event_types:read", "Read a schedule", answer=_SCHEDULE),
-    _route(
+    route("GET", "schedules/{id}", schedules.read, "event_types:read", "Read a schedule", answer=_SCHEDULE),
+    route(
         *("PATCH", "schedules/{id}", schedules.update, "event_types:write", "Change a schedule"),
         body=SchedulePatch,
         nested="schedule",
         answer=_SCHEDULE,
     ),
-    _route("DELETE", "schedules/{id}", schedules.delete, "event_types:write", "Remove a schedule", status=204),
-    _route(
+    route("DELETE", "schedules/{id}", schedules.delete, "event_types:write", "Remove a schedule", status=204),
+    route(
         *("GET", "locations", locations.list_all, "resources:read", "List locations"),
         query=Numbers,
         answer=DataPage(LocationShown),
     ),
-    _route(
+    route(
         *("POST", "locations", locations.create, "resources:write", "Make a location"),
         body=LocationIn,
         nested="location",
@@ -241,20 +234,20 @@ _THINGS = (
         status=201,
         replays=True,
     ),
-    _route("GET", "locations/{id}", locations.read, "resources:read", "Read a location", answer=_LOCATION),
-    _route(
+    route("GET", "locations/{id}", locations.read, "resources:read", "Read a location", answer=_LOCATION),
+    route(
         *("PATCH", "locations/{id}", locations.update, "resources:write", "Change a location"),
         body=LocationPatch,
         nested="location",
         answer=_LOCATION,
     ),
-    _route("DELETE", "locations/{id}", locations.archive, "resources:write", "Archive a location", status=204),
-    _route(
+    route("DELETE", "locations/{id}", locations.archive, "resources:write", "Archive a location", status=204),
+    route(
         *("GET", "resources", numbered.resources, "resources:read", "List resources"),
         query=SessionResourcesQuery,
         answer=DataPage(ResourceShown),
     ),
-    _route(
+    route(
         *("POST", "resources", resources.create, "resources:write", "Make a resource"),
         body=ResourceIn,
         nested="resource",
@@ -262,23 +255,23 @@ _THINGS = (
         status=201,
         replays=True,
     ),
-    _route("GET", "resources/{id}", resources.read, "resources:read", "Read a resource", answer=_RESOURCE),
-    _route(
+    route("GET", "resources/{id}", resources.read, "resources:read", "Read a resource", answer=_RESOURCE),
+    route(
         *("PATCH", "resources/{id}", resources.update, "resources:write", "Change a resource"),
         body=ResourcePatch,
         nested="resource",
         answer=_RESOURCE,
     ),
-    _route("DELETE", "resources/{id}", resources.archive, "resources:write", "Archive a resource", status=204),
+    route("DELETE", "resources/{id}", resources.archive, "resources:write", "Archive a resource", status=204),
 )
 
 _WEBHOOKS = (
-    _route(
+    route(
         *("GET", "webhooks", webhooks.list_all, "webhooks:read", "List webhooks"),
         query=Numbers,
         answer=DataPage(WebhookShown),
     ),
-    _route(
+    route(
         *("POST", "webhooks", webhooks.create, "webhooks:write", "Subscribe an address to events"),
         body=WebhookIn,
         nested="webhook",
@@ -286,15 +279,15 @@ _WEBHOOKS = (
         status=201,
         replays=True,
     ),
-    _route("GET", "webhooks/{id}", webhooks.read, "webhooks:read", "Read a webhook", answer=_WEBHOOK),
-    _route(
+    route("GET", "webhooks/{id}", webhooks.read, "webhooks:read", "Read a webhook", answer=_WEBHOOK),
+    route(
         *("PATCH", "webhooks/{id}", webhooks.update, "webhooks:write", "Change, pause or resume a webhook"),
         body=WebhookPatch,
         nested="webhook",
         answer=_WEBHOOK,
     ),
-    _route("DELETE", "webhooks/{id}", webhooks.delete, "webhooks:write", "Unsubscribe", status=204),
-    _route(
+    route("DELETE", "webhooks/{id}", webhooks.delete, "webhooks:write", "Unsubscribe", status=204),
+    route(
         *("POST", "webhooks/{id}/rotate-secret", webhooks.rotate_secret, "webhooks:write", "Give it a new secret"),
         body=NothingIn,
         nested="webhook",
@@ -302,26 +295,26 @@ _WEBHOOKS = (
         answer=_SECRET,
         replays=True,
     ),
-    _route(
+    route(
         *("POST", "webhooks/{id}/test", deliveries.send_one_now, "webhooks:write", "Send a sample"),
         body=SampleIn,
         nested="webhook",
         optional=True,
         answer=_DELIVERY,
     ),
-    _route(
+    route(
         *("POST", "webhooks/{id}/replay", deliveries.send_range_again, "webhooks:write", "Send a period again"),
         body=ReplayIn,
         nested="replay",
         answer=Data(CountShown),
         status=202,
     ),
-    _route(
+    route(
         *("GET", "webhooks/{id}/deliveries", numbered.deliveries, "webhooks:read", "List what it was sent"),
         query=SessionDeliveriesQuery,
         answer=DataPage(DeliveryShown),
     ),
-    _route(
+    route(
         *("POST", "deliveries/{id}/redeliver", deliveries.send_again, "webhooks:write", "Send a delivery again"),
         body=NothingIn,
         nested="delivery",
