@@ -34,8 +34,22 @@ Limit = Annotated[Quota | None, NoDecode, BeforeValidator(_quota)]
 """None: no limit."""
 
 
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
 class ConfigurationError(Exception):
     """A start that cannot happen; its text is the one line that the operator reads."""
+
+
+def split_nameserver(text: str) -> tuple[str, int]:
+    """(address, port) of `10.0.0.2`, `10.0.0.2:5353` or `[::1]:5353`. Raises ValueError."""
+    parts = urlsplit(f"//{text}" if text.count(":") <= 1 or text.startswith("[") else f"//[{text}]")
+    try:
+        return str(ipaddress.ip_address(parts.hostname or "")), parts.port or 53
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is no name server; expected an address such as 10.0.0.2 or 127.0.0.1:5353"
+        ) from None
 
 
 class Settings(BaseSettings):
@@ -68,6 +82,10 @@ class Settings(BaseSettings):
     # which sites' JavaScript may call /v1 with a key; the public booking calls are open to all
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     webhook_allow_networks: Annotated[tuple[type_network, ...], NoDecode] = ()
+    # which ports webhooks may reach; none named: all
+    webhook_ports: Annotated[tuple[Port, ...], NoDecode] = ()
+    # who resolves receivers' names, such as 10.0.0.2 or 127.0.0.1:5353; none named: whom the system asks
+    webhook_nameservers: Annotated[tuple[str, ...], NoDecode] = ()
     webhook_timeout_seconds: float = Field(default=15.0, gt=0, le=60)
     webhook_concurrency: int = Field(default=100, ge=1, le=1000)
     # smtp://user:password@host:587 (STARTTLS where it is offered) or smtps://…:465; none: no mail is sent
@@ -80,11 +98,6 @@ class Settings(BaseSettings):
     waitlist_offer_minutes: int = Field(default=60, ge=1, le=10_080)
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
 
-    @field_validator("secret_keys", mode="before")
-    @classmethod
-    def _split_keys(cls, value: Any) -> Any:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
     @field_validator("cors_origins", mode="before")
     @classmethod
     def _split_origins(cls, value: Any) -> Any:
@@ -95,6 +108,18 @@ class Settings(BaseSettings):
             if origin != "*" and not _ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is no origin; expected such as https://shop.example.com, or *")
         return origins
+
+    @field_validator("secret_keys", "webhook_ports", "webhook_nameservers", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("webhook_nameservers")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for each in value:
+            split_nameserver(each)
+        return value
 
     @field_validator("webhook_allow_networks", "trusted_proxies", mode="before")
     @classmethod
