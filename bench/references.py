@@ -27,6 +27,7 @@ from app.core.settings import Settings, load_settings
 from app.core.vault import Vault
 from app.domain.bookings.claim import SQL, Outcome
 from app.domain.bookings.events import CREATED
+from app.domain.webhooks.addresses import Guard
 from app.domain.webhooks.deliver import Delivery, open_session, signed_headers
 from app.domain.webhooks.signing import new_signing_secret
 from bench.client import BenchError
@@ -58,7 +59,7 @@ class References:
                 self._statement = await record(conn, principal, self._tenant.codes, first_start())
                 self._event_type_id = await conn.fetchval(_ANY_EVENT_TYPE, self._tenant.org_id)
             self._session = open_session(
-                allowed=settings.webhook_allow_networks,
+                guard=Guard.of(settings),
                 concurrency=settings.webhook_concurrency,
                 timeout_seconds=settings.webhook_timeout_seconds,
             )

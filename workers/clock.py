@@ -19,10 +19,12 @@ from app.core.logs import logger
 from app.domain.bookings.due import take_due_steps
 from app.domain.identity import audit, sessions
 from app.domain.notifications import outgoing
+from app.domain.webhooks import deliveries
 
 _log = logger("clock")
 _BATCH = 1000
 _TEND_SECONDS = 2.0
+_DROP_SECONDS = 5.0
 _CLEAN_SECONDS = 1800.0
 _MAILS_KEPT = timedelta(days=90)
 # of ended sessions nobody but the audit log tells, which keeps its own lines
@@ -35,6 +37,11 @@ async def tend_bookings(pool: asyncpg.Pool) -> None:
     await _for_ever(pool, "bookings_untended", _TEND_SECONDS, _take_due_steps)
 
 
+async def drop_owed(pool: asyncpg.Pool) -> None:
+    """Drop what webhooks that ended are owed, for ever."""
+    await _for_ever(pool, "owed_undropped", _DROP_SECONDS, _drop_settled)
+
+
 async def keep_clean(pool: asyncpg.Pool) -> None:
     """Delete what is kept no longer, for ever: where there is no Redis, and so no cron."""
     await _for_ever(pool, "keys_uncleaned", _CLEAN_SECONDS, _clean)
@@ -45,6 +52,10 @@ async def clean_idempotency_keys(ctx: dict[str, Any]) -> int:
     keys."""
     async with db.acquire(ctx["pool"]) as conn:
         return await _clean(conn)
+
+
+async def _drop_settled(conn: Connection) -> None:
+    await deliveries.drop_settled(conn, datetime.now(UTC))
 
 
 async def _take_due_steps(conn: Connection) -> None:

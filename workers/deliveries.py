@@ -8,7 +8,7 @@ claims time out.
 import asyncio
 import gc
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
@@ -21,8 +21,9 @@ from app.core.logs import logger
 from app.core.settings import Settings
 from app.core.vault import Vault
 from app.domain.webhooks import deliveries
+from app.domain.webhooks.addresses import Guard
 from app.domain.webhooks.deliver import Delivery, Outcome, attempt, open_session
-from app.domain.webhooks.deliveries import Claimed, Room
+from app.domain.webhooks.deliveries import NIL, START, Claimed, Room
 from workers.slots import Slots
 
 SWEEP_SECONDS = 1.0
@@ -31,6 +32,8 @@ _WATCH_SECONDS = 0.25
 _BATCH = 250
 # Events claim themselves when they are fanned out; retries and what found no room then are looked for so often.
 _CLAIM_EVERY = timedelta(milliseconds=50)
+# So long after an event that waits for one of the same booking, whatever is written down may have been that one.
+_FOLLOWED = timedelta(seconds=20)
 # So long outcomes are gathered before they are written down, unless so many come sooner.
 _GATHER_SECONDS = 0.02
 _ENOUGH = 200
@@ -50,6 +53,7 @@ class Deliveries:
         self._pool = pool
         self._vault = vault
         self._settings = settings
+        self._guard = Guard.of(settings)
         # an attempt that outlives its lease could be made twice: the lease is for a wait in the queue as long as an
         # attempt, and the attempt, which the client may round up to whole seconds
         longest = timedelta(seconds=settings.webhook_timeout_seconds + 1)
@@ -60,7 +64,8 @@ class Deliveries:
         self._unsent: list[Claimed] = []
         # whether the database probably holds more than was claimed
         self._more = True
-        self._claimed_at = datetime.min.replace(tzinfo=UTC)
+        self._claimed_at = self._followed_until = datetime.min.replace(tzinfo=UTC)
+        self._org_id, self._place = NIL, START
         self._attention = asyncio.Event()
         self._news = asyncio.Event()
         self._enough = asyncio.Event()
@@ -77,7 +82,7 @@ class Deliveries:
     async def run(self) -> None:
         settings = self._settings
         self._session = open_session(
-            allowed=settings.webhook_allow_networks,
+            guard=self._guard,
             concurrency=settings.webhook_concurrency,
             timeout_seconds=settings.webhook_timeout_seconds,
         )
@@ -133,7 +138,8 @@ class Deliveries:
         self._unsent += self._slots.review(now)
         if self._unsent:
             await self._release(conn)
-        room = self._slots.room()
+        room = self._slots.room(now)
+        metrics.CIRCUITS_OPEN.set(self._slots.resting(now))
         # while outcomes cannot be written down, more of them must not pile up
         if room.total >= self._settings.webhook_concurrency and len(self._tried) <= 10 * _ENOUGH:
             await self._claim(conn, room, now)
@@ -144,15 +150,21 @@ class Deliveries:
     async def _claim(self, conn: Connection, room: Room, now: datetime) -> None:
         behind, self._more = self._more, False
         limit = min(_BATCH, room.total)
-        fanned = await deliveries.fan_out(conn, self._vault, limit=limit, room=room, lease=self._lease, now=now)
+        fanned = await deliveries.fan_out(
+            conn, self._vault, limit=limit, room=room, lease=self._lease, after=self._org_id, now=now
+        )
+        self._org_id = fanned.next
         self._line_up(fanned.claimed, room, now)
-        self._more = fanned.events == limit
+        self._more = fanned.behind or fanned.next != NIL
+        if fanned.more:
+            self._followed_until = now + _FOLLOWED
         if fanned.more or (behind and not fanned.events) or now - self._claimed_at > _CLAIM_EVERY:
             self._claimed_at = now
-            room = self._slots.room()
-            claimed = await deliveries.claim(conn, self._vault, room=room, lease=self._lease, now=now)
-            self._line_up(claimed, room, now)
-            self._more |= len(claimed) >= room.total
+            room = self._slots.room(now)
+            taken = await deliveries.claim(conn, self._vault, room=room, lease=self._lease, after=self._place, now=now)
+            self._place = taken.next
+            self._line_up(taken.claimed, room, now)
+            self._more |= len(taken.claimed) >= room.total or taken.next != START
 
     def _line_up(self, claimed: list[Claimed], room: Room, now: datetime) -> None:
         for delivery, _ in claimed:
@@ -186,7 +198,12 @@ class Deliveries:
             self._news.set()
             if len(self._tried) >= _ENOUGH:
                 self._enough.set()
-            if self._slots.finished(delivery, now, timed_out=outcome.error == "timeout"):
+            if self._slots.finished(
+                *(delivery, now),
+                delivered=outcome.delivered,
+                timed_out=outcome.error == "timeout",
+                asked=outcome.retry_after,
+            ):
                 self._more = True
             delivery = None if self.stopped.is_set() else self._slots.take(now)
             # this outcome may have earned its webhook more slots
@@ -197,13 +214,7 @@ class Deliveries:
     async def _attempt(self, delivery: Delivery, now: datetime) -> Outcome:
         """An attempt never raises; if it does, that is our fault, and must cost neither the slot nor the record."""
         try:
-            return await attempt(
-                self._session,
-                delivery,
-                development=self._settings.development,
-                allowed=self._settings.webhook_allow_networks,
-                now=now,
-            )
+            return await attempt(self._session, delivery, guard=self._guard, now=now)
         except Exception:  # noqa: BLE001 -- see above
             _log.exception("attempt_failed", delivery_id=str(delivery.id))
             return Outcome(now, None, 0, "internal_error", None, None)
@@ -228,7 +239,7 @@ class Deliveries:
             return 0.0
         try:
             try:
-                await deliveries.record(conn, left)
+                await self._write_down(conn, left)
             except _REFUSED:
                 _log.exception("batch_refused", count=len(left))
                 while left:
@@ -238,18 +249,27 @@ class Deliveries:
             self._tried = [*left, *self._tried]
             self._news.set()
             raise
+        self._more |= datetime.now(UTC) < self._followed_until
         if self._more:
             # claiming may have paused until this was written down
             self.wake()
         return 0.0
 
+    async def _write_down(self, conn: Connection, tried: Sequence[tuple[Delivery, Outcome]]) -> None:
+        """In a transaction where a webhook may end by it, and its event must follow."""
+        if all(outcome.delivered for _, outcome in tried):
+            await deliveries.record(conn, tried)
+            return
+        async with conn.transaction():
+            await deliveries.record(conn, tried)
+
     async def _record_one(self, conn: Connection, delivery: Delivery, outcome: Outcome) -> None:
         """An outcome that the database will never take is written down without what it may object to, so that the
         attempt counts: a delivery whose attempts do not count would be tried for ever."""
         try:
-            await deliveries.record(conn, [(delivery, outcome)])
+            await self._write_down(conn, [(delivery, outcome)])
         except _REFUSED:
             _log.exception("outcome_refused", delivery_id=str(delivery.id))
             plain = Outcome(outcome.at, None, 0, "unrecordable", None, None)
             with suppress(*_REFUSED):
-                await deliveries.record(conn, [(delivery, plain)])
+                await self._write_down(conn, [(delivery, plain)])

@@ -23,7 +23,7 @@ from app.core import db, wake
 from app.core.logs import logger, set_up_logs
 from app.core.settings import ConfigurationError, Settings, load_settings
 from app.core.vault import Vault
-from workers.clock import clean_idempotency_keys, keep_clean, tend_bookings
+from workers.clock import clean_idempotency_keys, drop_owed, keep_clean, tend_bookings
 from workers.deliveries import Deliveries
 from workers.notices import Notices
 from workers.waitlist import Waitlists
@@ -51,7 +51,7 @@ async def run_worker(settings: Settings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop)
-        helpers = [asyncio.create_task(tend_bookings(pool))]
+        helpers = [asyncio.create_task(tend_bookings(pool)), asyncio.create_task(drop_owed(pool))]
         if settings.redis_url:
             helpers += [
                 asyncio.create_task(_persist("wakeups", lambda: _listen(settings, wake_all))),

@@ -2,7 +2,7 @@
 
 The one rule: what a receiver has shown decides how much of the worker it may hold. One that answers quickly may have
 nearly all slots; one that is slow, or has not been seen yet, a tenth; and the slow ones together a quarter, so that
-however many of them there are, the others find slots.
+however many of them there are, the others find slots. One that only fails rests, see circuit.py.
 """
 
 from collections import deque
@@ -15,6 +15,7 @@ from uuid import UUID
 
 from app.domain.webhooks.deliver import Delivery
 from app.domain.webhooks.deliveries import Claimed, Room
+from workers.circuit import Circuit
 
 # An answer later than this is slow, and so is an attempt that has been under way for this long.
 _SLOW_ANSWER = timedelta(seconds=1)
@@ -39,6 +40,7 @@ class _Lane:
     sending: dict[UUID, datetime] = field(default_factory=dict)
     pace: _Pace = _Pace.UNKNOWN
     more: bool = False
+    circuit: Circuit = field(default_factory=Circuit)
 
     def drags(self, now: datetime) -> bool:
         """Whether its oldest attempt has been under way for long."""
@@ -69,12 +71,12 @@ class Slots:
         # the lanes with something waiting, in the order of their turns
         self._turns: deque[_Lane] = deque()
 
-    def room(self) -> Room:
+    def room(self, now: datetime) -> Room:
         """How much may be claimed: in all, of a webhook without a lane, and of each that has one."""
         # half of it at a time: what a single claim brings for the unproven cannot fill it
         total = max(0, min(self._most - self.waiting, self._most // 2))
         open_to_all = self._unproven() < self._unproven_waiting_most
-        of = {key: self._room_of(lane, open_to_all) for key, lane in self._lanes.items()}
+        of = {key: self._room_of(lane, open_to_all, now) for key, lane in self._lanes.items()}
         return Room(total, min(total, self._small) if open_to_all else 0, of)
 
     def _unproven(self) -> int:
@@ -82,7 +84,11 @@ class Slots:
         little each would fill the queue, and nobody else's deliveries could be claimed."""
         return sum(len(lane.waiting) for lane in self._lanes.values() if lane.pace is not _Pace.QUICK)
 
-    def _room_of(self, lane: _Lane, open_to_all: bool) -> int:
+    def _room_of(self, lane: _Lane, open_to_all: bool, now: datetime) -> int:
+        if lane.circuit.is_resting(now):
+            return 0
+        if lane.circuit.is_trying:
+            return 0 if lane.waiting or lane.sending else 1
         if lane.pace is _Pace.QUICK:
             return max(0, self._lane_most - len(lane.waiting))
         if not open_to_all:
@@ -109,6 +115,10 @@ class Slots:
             self.waiting += 1
         for webhook_id, count in came.items():
             self._lanes[webhook_id].more = count >= room.of.get(webhook_id, room.other)
+        # who knows what there is for those that could get nothing
+        for webhook_id, most in room.of.items():
+            if not most and (lane := self._lanes.get(webhook_id)) is not None:
+                lane.more = True
 
     def take(self, now: datetime) -> Delivery | None:
         """The next delivery to send, which holds a slot from now on; None when there is none or it must wait."""
@@ -116,7 +126,7 @@ class Slots:
             return None
         for _ in range(len(self._turns)):
             lane = self._turns.popleft()
-            found = self._next(lane, now) if self._may_start(lane) else None
+            found = self._next(lane, now) if self._may_start(lane, now) else None
             if lane.waiting:
                 self._turns.append(lane)
             if found is not None:
@@ -143,8 +153,10 @@ class Slots:
         if not lane.waiting and lane in self._turns:
             self._turns.remove(lane)
 
-    def _may_start(self, lane: _Lane) -> bool:
+    def _may_start(self, lane: _Lane, now: datetime) -> bool:
         held = len(lane.sending)
+        if lane.circuit.is_trying:
+            return not held and not lane.circuit.is_resting(now)
         if lane.pace is _Pace.QUICK:
             return held < self._small or self._free > self._reserve
         slow = self._held[_Pace.SLOW]
@@ -152,13 +164,20 @@ class Slots:
             return held < self._small and slow < self._slow_most
         return held < self._small and slow + self._held[_Pace.UNKNOWN] < self._unproven_most
 
-    def finished(self, delivery: Delivery, now: datetime, *, timed_out: bool) -> bool:
-        """An attempt has ended: its slot is free. Whether its webhook has room again and the database more for it."""
+    def finished(
+        self, delivery: Delivery, now: datetime, *, delivered: bool, timed_out: bool = False, asked: int | None = None
+    ) -> bool:
+        """An attempt has ended: its slot is free. asked: seconds to be left alone, of a Retry-After. Whether its
+        webhook has room again and the database more for it."""
         lane = self._lanes[delivery.webhook_id]
         began = lane.sending.pop(delivery.id)
         self._free += 1
         self._held[lane.pace] -= 1
         lane.used_at = now
+        if delivered:
+            lane.circuit.succeeded()
+        else:
+            lane.circuit.failed(now, asked)
         slow = timed_out or now - began > _SLOW_ANSWER or lane.drags(now)
         self._judge(lane, _Pace.SLOW if slow else _Pace.QUICK)
         if lane.more and len(lane.waiting) <= (0 if slow else self.few):
@@ -179,18 +198,27 @@ class Slots:
         for key, lane in list(self._lanes.items()):
             if lane.drags(now):
                 self._judge(lane, _Pace.SLOW)
-            if lane.pace is _Pace.SLOW and len(lane.waiting) > self._small:
-                surplus += islice(lane.waiting, self._small, None)
-                self.waiting -= len(lane.waiting) - self._small
-                lane.waiting = deque(islice(lane.waiting, self._small))
+            keep = self._keep(lane, now)
+            if len(lane.waiting) > keep:
+                surplus += islice(lane.waiting, keep, None)
+                self.waiting -= len(lane.waiting) - keep
+                lane.waiting = deque(islice(lane.waiting, keep))
                 lane.more = True
-            if lane.pace is not _Pace.QUICK:
+            if lane.pace is not _Pace.QUICK or lane.circuit.is_trying:
                 self._drop_late(lane, now)
             if not lane.sending and not lane.waiting and self._forgettable(lane, now):
                 del self._lanes[key]
         return surplus
 
+    def _keep(self, lane: _Lane, now: datetime) -> int:
+        """How many may wait for this webhook here."""
+        if lane.circuit.is_trying:
+            return 0 if lane.sending or lane.circuit.is_resting(now) else 1
+        return self._small if lane.pace is _Pace.SLOW else len(lane.waiting)
+
     def _forgettable(self, lane: _Lane, now: datetime) -> bool:
+        if lane.circuit.is_resting(now):
+            return False
         crowded = len(self._lanes) > _MANY_LANES and lane.pace is not _Pace.SLOW
         return crowded or now - lane.used_at > _MEMORY
 
@@ -202,3 +230,7 @@ class Slots:
         self._turns.clear()
         self.waiting = 0
         return waiting
+
+    def resting(self, now: datetime) -> int:
+        """How many webhooks are left alone just now."""
+        return sum(lane.circuit.is_resting(now) for lane in self._lanes.values())

@@ -1,6 +1,8 @@
 """Writing down what happened, when the database says no: nothing is forgotten, and nobody spins."""
 
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
 
@@ -17,7 +19,8 @@ from tests.support import SECRET_KEY
 from workers.deliveries import Deliveries
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
-NO_CONNECTION = cast("Connection", None)
+# one that can begin a transaction, and nothing else
+NO_CONNECTION = cast("Connection", SimpleNamespace(transaction=AsyncExitStack))
 
 
 @pytest.fixture

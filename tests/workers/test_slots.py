@@ -21,7 +21,7 @@ def owed(webhook_id: UUID, count: int, lease: timedelta = timedelta(seconds=31))
 
 
 def line_up(slots: Slots, webhook_id: UUID, count: int) -> None:
-    slots.put(owed(webhook_id, count), slots.room(), NOW)
+    slots.put(owed(webhook_id, count), slots.room(NOW), NOW)
 
 
 def take_all(slots: Slots, now: datetime = NOW) -> list[Delivery]:
@@ -31,7 +31,7 @@ def take_all(slots: Slots, now: datetime = NOW) -> list[Delivery]:
 def prove(slots: Slots, webhook_id: UUID, after: timedelta = timedelta(0)) -> None:
     line_up(slots, webhook_id, 1)
     (sent,) = take_all(slots)
-    slots.finished(sent, NOW + after, timed_out=False)
+    slots.finished(sent, NOW + after, delivered=True)
 
 
 def test_an_unknown_webhook_gets_a_tenth_and_a_quick_one_all_but_a_tenth() -> None:
@@ -40,7 +40,7 @@ def test_an_unknown_webhook_gets_a_tenth_and_a_quick_one_all_but_a_tenth() -> No
     first = take_all(slots)
     assert len(first) == 10
     for each in first:
-        slots.finished(each, NOW, timed_out=False)
+        slots.finished(each, NOW, delivered=True)
     assert len(take_all(slots)) == 90
     line_up(slots, OTHER, 30)
     assert len(take_all(slots)) == 10
@@ -53,7 +53,7 @@ def test_slow_webhooks_together_hold_a_quarter() -> None:
     for number in range(10, 20):
         line_up(slots, UUID(int=number), 10)
     assert len(take_all(slots)) == 25
-    assert slots.room().of[UUID(int=10)] == 0
+    assert slots.room(NOW).of[UUID(int=10)] == 0
     prove(slots, QUICK)
     line_up(slots, QUICK, 200)
     assert len(take_all(slots)) == 65
@@ -64,10 +64,10 @@ def test_what_waits_behind_a_webhook_that_begins_to_hang_is_given_back() -> None
     prove(slots, HANGING)
     line_up(slots, HANGING, 400)
     assert len(take_all(slots)) == 90
-    assert slots.room().total < 200
+    assert slots.room(NOW).total < 200
     assert len(slots.review(NOW + timedelta(seconds=0.6))) == 300
     assert slots.waiting == 10
-    assert slots.room().of[HANGING] == 0
+    assert slots.room(NOW).of[HANGING] == 0
 
 
 def test_what_would_outlive_its_lease_is_not_sent() -> None:
@@ -83,7 +83,7 @@ def test_one_slot_serves_everybody() -> None:
     line_up(slots, OTHER, 1)
     for _ in range(2):
         (sent,) = take_all(slots)
-        slots.finished(sent, NOW + timedelta(seconds=5), timed_out=True)
+        slots.finished(sent, NOW + timedelta(seconds=5), delivered=False, timed_out=True)
     assert slots.take(NOW) is None
 
 
@@ -102,7 +102,7 @@ def test_many_hanging_webhooks_never_fill_the_queue() -> None:
     moment = NOW
     for step in range(200):
         moment = NOW + timedelta(milliseconds=250 * step)
-        room = slots.room()
+        room = slots.room(moment)
         assert room.total >= 100, "claiming goes on"
         batch: list[Claimed] = []
         for number in range(100, 300):
@@ -111,11 +111,11 @@ def test_many_hanging_webhooks_never_fill_the_queue() -> None:
             batch += owed(UUID(int=number), wanted, lease)[: max(0, room.total - len(batch))]
         slots.put(batch, room, moment)
         take_all(slots, moment)
-        room = slots.room()
+        room = slots.room(moment)
         assert room.of[QUICK] > 0
         slots.put(owed(QUICK, 1, moment - NOW + timedelta(seconds=31)), room, moment)
         (sent,) = take_all(slots, moment)
-        slots.finished(sent, moment, timed_out=False)
+        slots.finished(sent, moment, delivered=True)
         slots.review(moment)
 
 
@@ -123,8 +123,66 @@ def test_what_waits_beyond_its_lease_does_not_count() -> None:
     slots = Slots(100, LONGEST)
     line_up(slots, HANGING, 10)
     assert len(take_all(slots)) == 10
-    slots.put(owed(OTHER, 10, timedelta(seconds=17)), slots.room(), NOW)
+    slots.put(owed(OTHER, 10, timedelta(seconds=17)), slots.room(NOW), NOW)
     assert slots.waiting == 10
     slots.review(NOW + timedelta(seconds=2))
     assert slots.waiting == 0
     assert take_all(slots, NOW + timedelta(seconds=2)) == []
+
+
+def fail(slots: Slots, webhook_id: UUID, count: int, now: datetime, asked: int | None = None) -> None:
+    slots.put(owed(webhook_id, count), slots.room(now), now)
+    for each in take_all(slots, now):
+        slots.finished(each, now, delivered=False, asked=asked)
+
+
+def test_a_webhook_that_only_fails_rests_and_gives_back_what_waits() -> None:
+    slots = Slots(100, LONGEST)
+    prove(slots, QUICK)
+    slots.put(owed(QUICK, 100), slots.room(NOW), NOW)
+    for _ in range(5):
+        sent = slots.take(NOW)
+        assert sent is not None
+        slots.finished(sent, NOW, delivered=False)
+    assert slots.take(NOW) is None
+    assert slots.room(NOW).of[QUICK] == 0
+    assert slots.resting(NOW) == 1
+    assert len(slots.review(NOW)) == 95
+
+
+def test_after_its_rest_one_delivery_tries_it_and_a_success_opens_it_to_all() -> None:
+    slots = Slots(100, LONGEST)
+    fail(slots, QUICK, 5, NOW)
+    later = NOW + timedelta(seconds=1)
+    room = slots.room(later)
+    assert room.of[QUICK] == 1
+    slots.put(owed(QUICK, 1), room, later)
+    (trying,) = take_all(slots, later)
+    assert slots.room(later).of[QUICK] == 0, "one at a time"
+    slots.put(owed(QUICK, 3), slots.room(later), later)
+    assert slots.take(later) is None
+    assert slots.finished(trying, later, delivered=True), "the database has more for it"
+    assert len(take_all(slots, later)) == 3
+
+
+def test_a_wish_to_be_left_alone_is_kept_in_mind() -> None:
+    slots = Slots(100, LONGEST)
+    fail(slots, QUICK, 1, NOW, asked=200)
+    later = NOW + timedelta(seconds=199)
+    slots.review(later)
+    assert slots.room(later).of[QUICK] == 0
+    assert slots.room(later + timedelta(seconds=1)).of[QUICK] == 1
+
+
+def test_who_had_no_room_is_asked_for_again_when_there_is() -> None:
+    slots = Slots(100, LONGEST)
+    prove(slots, QUICK)
+    line_up(slots, QUICK, 400)
+    room = slots.room(NOW)
+    assert room.of[QUICK] == 0
+    slots.put([], room, NOW)
+    sent = take_all(slots)
+    told = [slots.finished(each, NOW, delivered=True) for each in sent]
+    while sent := take_all(slots):
+        told += [slots.finished(each, NOW, delivered=True) for each in sent]
+    assert any(told)

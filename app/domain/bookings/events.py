@@ -1,4 +1,5 @@
-"""What a booking tells the world: event bodies, made once and sent as the same bytes to every receiver, ever.
+"""What bookings, and what is around them, tell the world: event bodies, made once and sent as the same bytes to every
+receiver, ever.
 
 Shape (the API contract, "Webhooks out"): `{"id", "type", "timestamp", "api_version", "sequence", "data"}`.
 """
@@ -6,13 +7,15 @@ Shape (the API contract, "Webhooks out"): `{"id", "type", "timestamp", "api_vers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import orjson
+from typing_extensions import TypedDict
 
 from app.core import outbox
 from app.core.ids import Kind, encode, new_id
+from app.core.shown import UserRef, id_of, one_of
 from app.core.times import iso
 from app.domain.bookings.models import Booking, BookingShown, represent
 
@@ -28,9 +31,22 @@ COMPLETED = "booking.completed"
 NO_SHOW = "booking.no_show"
 REMINDER = "booking.reminder"
 OFFERED = "waitlist.offered"
+CALENDAR_DISCONNECTED = "calendar.disconnected"
+CALENDAR_PAUSED = "calendar.paused"
+WEBHOOK_DISABLED = "webhook.disabled"
 
 # What people hear of, too; of an update only when it is the e-mail that changed.
 _NOTICED = frozenset({CREATED, CONFIRMED, DECLINED, CANCELLED, RESCHEDULED, OFFERED})
+
+
+class CalendarShown(TypedDict):
+    """A host's connection to a calendar. account: as the provider names it."""
+
+    id: Annotated[str, id_of(Kind.CALENDAR)]
+    user_id: UserRef
+    provider: Annotated[str, one_of("google", "microsoft", "caldav")]
+    account: str
+    status: Annotated[str, one_of("active", "needs_reauth", "paused", "disconnected")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +92,32 @@ def moved_event(booking: Booking, shown: BookingShown, previous: BookingShown, n
     return _event(booking, RESCHEDULED, {"booking": shown, "previous": previous}, now=now)
 
 
+def plain_event(event_type: str, data: Mapping[str, Any], now: datetime) -> Event:
+    """An event of no booking, such as of a webhook or a calendar; it is the first and only one of its sequence."""
+    return _written(event_type, 1, data, (outbox.TOPIC_EVENT,), now)
+
+
+def calendar_event(event_type: str, calendar: CalendarShown, now: datetime) -> Event:
+    """A calendar's connection ended (`calendar.disconnected`) or waits for its owner (`calendar.paused`). calendar: as
+    the API shows it."""
+    return plain_event(event_type, {"calendar": calendar}, now)
+
+
 def _event(booking: Booking, event_type: str, data: dict[str, Any], *, noticed: bool = False, now: datetime) -> Event:
+    topics = [outbox.TOPIC_EVENT]
+    if noticed or event_type in _NOTICED:
+        topics.append(outbox.TOPIC_NOTICE)
+    return _written(event_type, booking.event_sequence, data, tuple(topics), now)
+
+
+def _written(event_type: str, sequence: int, data: Mapping[str, Any], topics: tuple[str, ...], now: datetime) -> Event:
     event_id = new_id()
     body = {
         "id": encode(Kind.EVENT, event_id),
         "type": event_type,
         "timestamp": iso(now),
         "api_version": API_VERSION,
-        "sequence": booking.event_sequence,
+        "sequence": sequence,
         "data": data,
     }
-    topics = [outbox.TOPIC_EVENT]
-    if noticed or event_type in _NOTICED:
-        topics.append(outbox.TOPIC_NOTICE)
-    return Event(event_id, event_type, booking.event_sequence, orjson.dumps(body).decode(), tuple(topics))
+    return Event(event_id, event_type, sequence, orjson.dumps(body).decode(), topics)

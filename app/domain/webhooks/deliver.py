@@ -5,10 +5,12 @@ end) becomes an Outcome; only 2xx is success.
 """
 
 import functools
+import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from uuid import UUID
 
 import aiohttp
@@ -16,16 +18,18 @@ from yarl import URL
 
 from app.core.errors import InvalidInput
 from app.core.ids import Kind, encode
-from app.domain.webhooks.addresses import AddressRefused, GuardedResolver, Network, check_url
+from app.domain.webhooks.addresses import AddressRefused, Guard, GuardedResolver, check_url
 from app.domain.webhooks.signing import standard_signature, x_signature
 
+# What is read of an answer, so that its connection can be used again; and what is kept of it.
+_READ_BYTES = 65_536
 _EXCERPT_BYTES = 1024
 _USER_AGENT = "Slotwire-Webhooks/1"
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What one webhook is owed of one event; `attempts` counts the ones already made."""
+    """What one webhook is owed of one event; `attempts` counts the ones already made. headers: the webhook's own."""
 
     org_id: UUID
     id: UUID
@@ -38,6 +42,7 @@ class Delivery:
     attempts: int
     retry_no: int
     event_at: datetime
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +62,24 @@ class Outcome:
         return self.error is None
 
 
-def open_session(*, allowed: Sequence[Network], concurrency: int, timeout_seconds: float) -> aiohttp.ClientSession:
+class _Connector(aiohttp.TCPConnector):
+    """Closes the resolver, too, which is its own: aiohttp leaves one that it was given open."""
+
+    def __init__(self, guard: Guard, limit: int) -> None:
+        self._guarded = GuardedResolver(guard)
+        # what is kept for these seconds is what was checked
+        super().__init__(resolver=self._guarded, limit=limit, ttl_dns_cache=10)
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        try:
+            await super().close(abort_ssl=abort_ssl)
+        finally:
+            await self._guarded.close()
+
+
+def open_session(*, guard: Guard, concurrency: int, timeout_seconds: float) -> aiohttp.ClientSession:
     """A client whose names resolve through the guard. No cookies: receivers of different customers share it."""
-    connector = aiohttp.TCPConnector(resolver=GuardedResolver(allowed), limit=concurrency, ttl_dns_cache=10)
+    connector = _Connector(guard, concurrency)
     return aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=timeout_seconds),
@@ -74,6 +94,7 @@ def signed_headers(delivery: Delivery, timestamp: int) -> dict[str, str]:
     """Both schemes beside each other; a retry has a fresh timestamp and signature and the same event id."""
     event_id = encode(Kind.EVENT, delivery.event_id)
     return {
+        **delivery.headers,
         "X-Signature": x_signature(delivery.secrets, timestamp, delivery.body),
         "X-Event-Id": event_id,
         "X-Event-Type": delivery.event_type,
@@ -85,9 +106,7 @@ def signed_headers(delivery: Delivery, timestamp: int) -> dict[str, str]:
     }
 
 
-async def attempt(
-    session: aiohttp.ClientSession, delivery: Delivery, *, development: bool, allowed: Sequence[Network], now: datetime
-) -> Outcome:
+async def attempt(session: aiohttp.ClientSession, delivery: Delivery, *, guard: Guard, now: datetime) -> Outcome:
     """POST once; redirects are not followed, and at most a kilobyte of the answer is kept."""
     if not delivery.secrets:
         return Outcome(now, None, 0, "secret_unreadable", None, None)
@@ -95,7 +114,7 @@ async def attempt(
     status, error, excerpt, retry_after = None, None, None, None
     try:
         # the checked URL itself is what is connected to: parsing the text twice could give two hosts
-        url = _checked(delivery.url, development, tuple(allowed))
+        url = _checked(delivery.url, guard)
         async with session.post(
             url,
             data=delivery.body,
@@ -103,8 +122,8 @@ async def attempt(
             allow_redirects=False,
         ) as response:
             status = response.status
-            excerpt = (await response.content.read(_EXCERPT_BYTES)).decode("utf-8", "replace").replace("\0", "\ufffd")
-            retry_after = _seconds(response.headers.get("Retry-After"))
+            retry_after = _seconds(response.headers.get("Retry-After"), now)
+            excerpt = await _excerpt(response)
             if not 200 <= status < 300:
                 error = f"http_{status}"
     except InvalidInput:
@@ -117,9 +136,9 @@ async def attempt(
 
 
 @functools.lru_cache(maxsize=4096)
-def _checked(url: str, development: bool, allowed: tuple[Network, ...]) -> URL:
+def _checked(url: str, guard: Guard) -> URL:
     """The same few URLs come again with every event. Only the text is judged here; names are resolved each time."""
-    return check_url(url, development=development, allowed=allowed)
+    return check_url(url, guard)
 
 
 def _name(problem: BaseException) -> str:
@@ -135,7 +154,28 @@ def _name(problem: BaseException) -> str:
     return "connection_broken"
 
 
-def _seconds(retry_after: str | None) -> int | None:
-    """Retry-After as delta-seconds (RFC 9110, section 10.2.3); the date form is rare and counts as not given."""
-    readable = retry_after and len(retry_after) < 10 and retry_after.isascii() and retry_after.isdigit()
-    return int(retry_after) if retry_after and readable else None
+async def _excerpt(response: aiohttp.ClientResponse) -> str:
+    """The beginning of the answer. The rest is read, too, as long as it is short: an answer that was read to its end
+    leaves the connection for the next delivery."""
+    kept, count = bytearray(), 0
+    async for chunk in response.content.iter_any():
+        kept += chunk[: _EXCERPT_BYTES - len(kept)]
+        count += len(chunk)
+        if count > _READ_BYTES:
+            response.close()
+            break
+    return kept.decode("utf-8", "replace").replace("\0", "\ufffd")
+
+
+def _seconds(retry_after: str | None, now: datetime) -> int | None:
+    """Retry-After: seconds, or a date (RFC 9110, section 10.2.3). What is neither counts as not given."""
+    if not retry_after or not retry_after.isascii():
+        return None
+    if retry_after.isdigit():
+        return int(retry_after) if len(retry_after) < 10 else None
+    try:
+        until = parsedate_to_datetime(retry_after)
+    except ValueError:
+        return None
+    until = until if until.tzinfo else until.replace(tzinfo=UTC)
+    return max(0, math.ceil((until - now).total_seconds()))

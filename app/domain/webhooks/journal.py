@@ -77,11 +77,11 @@ async def count_deliveries(conn: Connection, org_id: UUID, webhook_id: UUID, sta
 
 async def redeliver(conn: Connection, org_id: UUID, delivery_id: UUID, now: datetime) -> LoggedDelivery:
     """Send it again, as soon as a worker has room. Raises NotFound, and Conflict where its webhook is paused."""
-    found = await _get(conn, org_id, delivery_id)
+    found = await get_delivery(conn, org_id, delivery_id)
     if await conn.fetchval(SQL.redeliver, org_id, delivery_id, now) is None:
         await get_webhook(conn, org_id, found.webhook_id)
         raise _paused()
-    return await _get(conn, org_id, delivery_id)
+    return await get_delivery(conn, org_id, delivery_id)
 
 
 async def replay(
@@ -115,10 +115,11 @@ async def send_sample(conn: Connection, org_id: UUID, webhook_id: UUID, event: E
     delivery_id = new_id()
     values = (event.id, event.type, now, event.body, delivery_id, webhook_id)
     await conn.execute(SQL.insert_sample, org_id, *values)
-    return await _get(conn, org_id, delivery_id)
+    return await get_delivery(conn, org_id, delivery_id)
 
 
-async def _get(conn: Connection, org_id: UUID, delivery_id: UUID) -> LoggedDelivery:
+async def get_delivery(conn: Connection, org_id: UUID, delivery_id: UUID) -> LoggedDelivery:
+    """Raises NotFound."""
     row = await conn.fetchrow(SQL.get_delivery, org_id, delivery_id)
     if row is None:
         raise NotFound("No such delivery in this organization.")

@@ -8,13 +8,24 @@ import dataclasses
 from datetime import datetime, timedelta
 from uuid import UUID
 
+import orjson
+
 from app.core.errors import InvalidInput
 from app.core.ids import Kind, encode, new_code, new_id
 from app.domain.bookings import events
 from app.domain.bookings.entries import Entry, EntryStatus, represent_entry
-from app.domain.bookings.events import Event, event_of, moved_event, offered_event, reminder_event, updated_event
+from app.domain.bookings.events import (
+    Event,
+    calendar_event,
+    event_of,
+    moved_event,
+    offered_event,
+    reminder_event,
+    updated_event,
+)
 from app.domain.bookings.lifecycle import Status
 from app.domain.bookings.models import Attendee, BookedHost, Booking, Step, represent
+from app.domain.webhooks.subscriptions import DEFAULT_EVENTS, EVENTS, FAILING, Webhook, disabled_event
 
 _AHEAD, _LONG, _HELD = timedelta(days=7), timedelta(minutes=30), timedelta(hours=1)
 _REMINDED = 1440
@@ -30,16 +41,29 @@ _STATUSES = {
     events.REMINDER: Status.SCHEDULED,
     events.OFFERED: Status.DRAFT,
 }
-SAMPLES = tuple(_STATUSES)
+_CALENDAR_STATUSES = {events.CALENDAR_DISCONNECTED: "needs_reauth", events.CALENDAR_PAUSED: "paused"}
 _JANE = Attendee("Jane Smith", "jane@example.com", "+1-555-0123", "America/New_York")
 
 
 def sample_of(event_type: str, org_id: UUID, now: datetime) -> Event:
-    """Raises InvalidInput for an event that there is no sample of."""
-    status = _STATUSES.get(event_type)
-    if status is None:
-        raise InvalidInput.of("event", f"there are samples of {', '.join(SAMPLES)}")
-    booking = _booking(org_id, status, now)
+    """Raises InvalidInput for an event that there is not."""
+    if event_type not in EVENTS:
+        raise InvalidInput.of("event", f"is not an event; there are {', '.join(EVENTS)}")
+    event = _sample_of(event_type, org_id, now)
+    assert event.type == event_type  # noqa: S101 -- the names of events stand in two places
+    return event
+
+
+def _sample_of(event_type: str, org_id: UUID, now: datetime) -> Event:
+    if event_type in _STATUSES:
+        return _sample_of_booking(event_type, org_id, now)
+    if event_type in _CALENDAR_STATUSES:
+        return _unnumbered(calendar_event(event_type, _calendar(_CALENDAR_STATUSES[event_type]), now))
+    return _unnumbered(disabled_event(_webhook(now), now))
+
+
+def _sample_of_booking(event_type: str, org_id: UUID, now: datetime) -> Event:
+    booking = _booking(org_id, _STATUSES[event_type], now)
     if event_type == events.RESCHEDULED:
         before = _booking(org_id, Status.CANCELLED, now)
         before = dataclasses.replace(before, rescheduled_to_id=booking.id, cancellation_reason="rescheduled")
@@ -53,6 +77,38 @@ def sample_of(event_type: str, org_id: UUID, now: datetime) -> Event:
     if event_type == events.OFFERED:
         return offered_event(booking, represent_entry(_entry(booking, now)), now)
     return event_of(booking, event_type, represent(booking), now)
+
+
+def _unnumbered(event: Event) -> Event:
+    """With the sequence that no real event has."""
+    body = orjson.loads(event.body)
+    return dataclasses.replace(event, sequence=0, body=orjson.dumps({**body, "sequence": 0}).decode())
+
+
+def _webhook(now: datetime) -> Webhook:
+    return Webhook(
+        id=new_id(),
+        url="https://example.com/hooks",
+        events=DEFAULT_EVENTS,
+        event_type_ids=None,
+        header_names=(),
+        description="A sample",
+        active=False,
+        failing_since=now - timedelta(days=5),
+        disabled_reason=FAILING,
+        created_at=now - timedelta(days=30),
+        updated_at=now,
+    )
+
+
+def _calendar(status: str) -> events.CalendarShown:
+    return {
+        "id": encode(Kind.CALENDAR, new_id()),
+        "user_id": encode(Kind.USER, new_id()),
+        "provider": "google",
+        "account": "host@example.com",
+        "status": status,
+    }
 
 
 def _booking(org_id: UUID, status: Status, now: datetime) -> Booking:

@@ -1,17 +1,27 @@
-"""Webhook subscriptions: which URL hears of which events, and the secret it verifies them with."""
+"""Webhook subscriptions: which URL hears of which events, the secret it verifies them with, and its own headers.
+
+The one rule: the secret and what the headers say are shown to nobody again; they are sealed, and only the worker opens
+them.
+"""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
+
+import orjson
+from typing_extensions import TypedDict
 
 from app.core import sql
 from app.core.db import Connection, affected
-from app.core.errors import NotFound
-from app.core.ids import new_id
+from app.core.errors import InvalidInput, NotFound
+from app.core.ids import Kind, encode, new_id
+from app.core.shown import EventTypeRef, Link, Time, WebhookRef, one_of
+from app.core.times import iso
 from app.core.vault import Vault
+from app.domain.bookings.events import CALENDAR_DISCONNECTED, CALENDAR_PAUSED, WEBHOOK_DISABLED, Event, plain_event
 from app.domain.webhooks.signing import new_signing_secret
 
 SQL = sql.load("webhooks")
@@ -27,17 +37,26 @@ EVENTS = (
     "booking.updated",
     "booking.reminder",
     "waitlist.offered",
-    "calendar.disconnected",
-    "calendar.paused",
-    "webhook.disabled",
+    CALENDAR_DISCONNECTED,
+    CALENDAR_PAUSED,
+    WEBHOOK_DISABLED,
 )
+
+GONE = "gone"
+FAILING = "failing"
+DISABLED_REASONS = (GONE, FAILING)
+"""Why we switch a webhook off: its receiver answered 410; it did nothing but fail for five days."""
 
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
+    """event_type_ids: hears of bookings of these only; None: of all. header_names: of its own headers."""
+
     id: UUID
     url: str
     events: tuple[str, ...]
+    event_type_ids: tuple[UUID, ...] | None
+    header_names: tuple[str, ...]
     description: str | None
     active: bool
     failing_since: datetime | None
@@ -46,20 +65,64 @@ class Webhook:
     updated_at: datetime
 
 
+class WebhookShown(TypedDict):
+    """header_names: of `headers`, which are never shown. disabled_reason: why we switched it off, until somebody
+    switches it on again."""
+
+    id: WebhookRef
+    url: Link
+    events: list[Annotated[str, one_of(*EVENTS)]]
+    event_type_ids: list[EventTypeRef] | None
+    header_names: list[str]
+    description: str | None
+    active: bool
+    failing_since: Time | None
+    disabled_reason: Annotated[str, one_of(*DISABLED_REASONS)] | None
+    created_at: Time
+    updated_at: Time
+
+
+def represent_webhook(webhook: Webhook) -> WebhookShown:
+    of = webhook.event_type_ids
+    return {
+        "id": encode(Kind.WEBHOOK, webhook.id),
+        "url": webhook.url,
+        "events": list(webhook.events),
+        "event_type_ids": None if of is None else [encode(Kind.EVENT_TYPE, each) for each in of],
+        "header_names": list(webhook.header_names),
+        "description": webhook.description,
+        "active": webhook.active,
+        "failing_since": iso(webhook.failing_since) if webhook.failing_since else None,
+        "disabled_reason": webhook.disabled_reason,
+        "created_at": iso(webhook.created_at),
+        "updated_at": iso(webhook.updated_at),
+    }
+
+
+def disabled_event(webhook: Webhook, now: datetime) -> Event:
+    """For the organization's other webhooks: this one was switched off by us."""
+    return plain_event(WEBHOOK_DISABLED, {"webhook": represent_webhook(webhook)}, now)
+
+
 async def create_webhook(
     conn: Connection,
     org_id: UUID,
     *,
     url: str,
     events: tuple[str, ...],
+    event_type_ids: Sequence[UUID] | None = None,
+    headers: Mapping[str, str] | None = None,
     description: str | None,
     active: bool,
     vault: Vault,
     now: datetime,
 ) -> tuple[Webhook, str]:
-    """Subscribe a URL; return the webhook and, for the only time, its secret."""
+    """Subscribe a URL; return the webhook and, for the only time, its secret. Raises InvalidInput for an event type
+    that there is not."""
     webhook_id, secret = new_id(), new_signing_secret()
-    values = (url, list(events), description, active, vault.seal(secret.encode()), now)
+    await _know_event_types(conn, org_id, event_type_ids)
+    sealed, names = _seal_headers(headers or {}, vault)
+    values = (url, list(events), event_type_ids, description, active, vault.seal(secret.encode()), sealed, names, now)
     await conn.execute(SQL.insert_webhook, org_id, webhook_id, *values)
     return await get_webhook(conn, org_id, webhook_id), secret
 
@@ -77,17 +140,20 @@ async def list_webhooks(conn: Connection, org_id: UUID, after: UUID | None, limi
 
 
 async def update_webhook(
-    conn: Connection, org_id: UUID, webhook_id: UUID, changes: Mapping[str, Any], now: datetime
+    conn: Connection, org_id: UUID, webhook_id: UUID, changes: Mapping[str, Any], vault: Vault, now: datetime
 ) -> Webhook:
-    """Merge the changes (url, events, description, active). A paused webhook gets nothing of what happens meanwhile;
-    what it was owed before waits. Raises NotFound."""
+    """Merge the changes (url, events, event_type_ids, headers, description, active). A paused webhook gets nothing of
+    what happens meanwhile; what it was owed before waits. Headers are replaced together. Raises NotFound, and
+    InvalidInput for an event type that there is not."""
     await conn.fetchval(SQL.lock_webhook, org_id, webhook_id)
     before = await get_webhook(conn, org_id, webhook_id)
-    merged = dataclasses.replace(before, **changes)
-    if merged == before:
-        return before
-    values = (merged.url, list(merged.events), merged.description, merged.active, now)
-    await conn.execute(SQL.update_webhook, org_id, webhook_id, *values)
+    await _know_event_types(conn, org_id, changes.get("event_type_ids"))
+    if "headers" in changes:
+        await conn.execute(SQL.set_headers, org_id, webhook_id, *_seal_headers(changes["headers"], vault), now)
+    merged = dataclasses.replace(before, **{name: value for name, value in changes.items() if name != "headers"})
+    if merged != before:
+        values = (merged.url, list(merged.events), merged.event_type_ids, merged.description, merged.active, now)
+        await conn.execute(SQL.update_webhook, org_id, webhook_id, *values)
     return await get_webhook(conn, org_id, webhook_id)
 
 
@@ -103,11 +169,33 @@ async def rotate_secret(
 
 
 async def delete_webhook(conn: Connection, org_id: UUID, webhook_id: UUID, now: datetime) -> None:
-    """Unsubscribe. What it was sent stays in the log; what is still owed to it is dropped."""
+    """Unsubscribe. What it was sent stays in the log; what is still owed to it is dropped: some at once, and the rest
+    of a long backlog by the clock."""
     if not affected(await conn.execute(SQL.delete_webhook, org_id, webhook_id, now)):
         raise NotFound("No such webhook in this organization.")
+    await conn.execute(SQL.drop_owed, org_id, webhook_id, now)
+
+
+async def _know_event_types(conn: Connection, org_id: UUID, event_type_ids: Sequence[UUID] | None) -> None:
+    if event_type_ids is None:
+        return
+    known = {row["id"] for row in await conn.fetch(SQL.find_event_types, org_id, list(event_type_ids))}
+    for number, each in enumerate(event_type_ids):
+        if each not in known:
+            raise InvalidInput.of(f"event_type_ids.{number}", "no such event type in this organization", "unknown_id")
+
+
+def _seal_headers(headers: Mapping[str, str], vault: Vault) -> tuple[bytes | None, list[str]]:
+    return vault.seal(orjson.dumps(dict(headers))) if headers else None, sorted(headers)
 
 
 def _webhook(row: sql.Row) -> Webhook:
-    values = {name: row[name] for name in Webhook.__dataclass_fields__ if name != "events"}
-    return Webhook(events=tuple(row["events"]), **values)
+    lists = ("events", "event_type_ids", "header_names")
+    values = {name: row[name] for name in Webhook.__dataclass_fields__ if name not in lists}
+    of = row["event_type_ids"]
+    return Webhook(
+        events=tuple(row["events"]),
+        event_type_ids=None if of is None else tuple(of),
+        header_names=tuple(row["header_names"]),
+        **values,
+    )

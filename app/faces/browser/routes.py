@@ -4,6 +4,7 @@ The one rule: bodies stand under the noun's name, answers under `data` (seed 000
 by the same handlers.
 """
 
+from app.domain.webhooks.subscriptions import WebhookShown
 from app.faces.browser import audit, entry, keys, numbered, sessions
 from app.faces.browser.booking_routes import ROUTES as BOOKING_ROUTES
 from app.faces.browser.shapes import (
@@ -30,7 +31,7 @@ from app.faces.rest.shapes.resources import ResourceIn, ResourcePatch, ResourceS
 from app.faces.rest.shapes.schedules import ScheduleIn, SchedulePatch, ScheduleShown
 from app.faces.rest.shapes.teams import TeamIn, TeamPatch, TeamShown
 from app.faces.rest.shapes.users import FeedShown, PersonIn, PersonPatch, UserShown
-from app.faces.rest.shapes.webhooks import NothingIn, WebhookCreated, WebhookIn, WebhookPatch, WebhookShown
+from app.faces.rest.shapes.webhooks import NothingIn, WebhookCreated, WebhookIn, WebhookPatch
 from app.web.browser import EntryRoute, SessionRoute, route
 from app.web.operation import Data, DataList, DataPage, Operation
 from app.web.paging import Numbers
@@ -313,6 +314,10 @@ _WEBHOOKS = (
         *("GET", "webhooks/{id}/deliveries", numbered.deliveries, "webhooks:read", "List what it was sent"),
         query=SessionDeliveriesQuery,
         answer=DataPage(DeliveryShown),
+    ),
+    route(
+        *("GET", "deliveries/{id}", deliveries.read, "webhooks:read", "Read a delivery"),
+        answer=_DELIVERY,
     ),
     route(
         *("POST", "deliveries/{id}/redeliver", deliveries.send_again, "webhooks:write", "Send a delivery again"),

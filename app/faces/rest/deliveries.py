@@ -4,7 +4,7 @@ from aiohttp import web
 
 from app.core.db import Connection
 from app.core.ids import Kind, encode
-from app.domain.webhooks.journal import LoggedDelivery, list_deliveries, redeliver, replay, send_sample
+from app.domain.webhooks.journal import LoggedDelivery, get_delivery, list_deliveries, redeliver, replay, send_sample
 from app.domain.webhooks.samples import sample_of
 from app.domain.webhooks.subscriptions import get_webhook
 from app.faces.rest.shapes.deliveries import DeliveriesQuery, ReplayIn, SampleIn, delivery_out
@@ -20,6 +20,11 @@ async def list_all(call: Call) -> web.Response:
     after = cursor_id(Kind.DELIVERY, query.cursor)
     rows = await list_deliveries(call.conn, org_id, webhook_id, query.status, after, query.limit + 1)
     return page_response(call, Kind.DELIVERY, rows, query.limit, delivery_out)
+
+
+async def read(call: Call) -> web.Response:
+    delivery = await get_delivery(call.conn, call.principal.org_id, call.path_id(Kind.DELIVERY))
+    return call.answer(delivery_out(delivery))
 
 
 async def send_one_now(call: Call) -> web.Response:

@@ -8,9 +8,9 @@ from aiohttp import web
 from app.core.db import Connection
 from app.core.ids import Kind, encode
 from app.domain.webhooks import subscriptions
-from app.domain.webhooks.addresses import check_url
-from app.domain.webhooks.subscriptions import Webhook
-from app.faces.rest.shapes.webhooks import NothingIn, WebhookIn, WebhookPatch, webhook_out
+from app.domain.webhooks.addresses import Guard, check_url
+from app.domain.webhooks.subscriptions import Webhook, represent_webhook
+from app.faces.rest.shapes.webhooks import NothingIn, WebhookIn, WebhookPatch
 from app.web import idempotency
 from app.web.auditing import note
 from app.web.call import Call
@@ -18,8 +18,7 @@ from app.web.paging import list_page
 
 
 def _checked_url(call: Call, url: str) -> str:
-    settings = call.settings
-    return str(check_url(url, development=settings.development, allowed=settings.webhook_allow_networks))
+    return str(check_url(url, Guard.of(call.settings)))
 
 
 def _host(url: str) -> str:
@@ -38,24 +37,26 @@ async def create(call: Call) -> web.Response:
             call.principal.org_id,
             url=url,
             events=tuple(dict.fromkeys(given.events)),
+            event_type_ids=given.event_type_ids,
+            headers=given.headers,
             description=given.description,
             active=given.active,
             vault=call.vault,
             now=call.now,
         )
         await note(conn, call, "webhook.created", encode(Kind.WEBHOOK, webhook.id), host=_host(url))
-        return call.envelope({**webhook_out(webhook), "secret": secret})
+        return call.envelope({**represent_webhook(webhook), "secret": secret})
 
     return await idempotency.create(call, make)
 
 
 async def read(call: Call) -> web.Response:
     webhook = await subscriptions.get_webhook(call.conn, call.principal.org_id, call.path_id(Kind.WEBHOOK))
-    return call.answer(webhook_out(webhook))
+    return call.answer(represent_webhook(webhook))
 
 
 async def list_all(call: Call) -> web.Response:
-    return await list_page(call, Kind.WEBHOOK, subscriptions.list_webhooks, webhook_out)
+    return await list_page(call, Kind.WEBHOOK, subscriptions.list_webhooks, represent_webhook)
 
 
 async def update(call: Call) -> web.Response:
@@ -67,10 +68,12 @@ async def update(call: Call) -> web.Response:
     async def change(conn: Connection) -> Webhook:
         more = {"host": _host(changes["url"])} if "url" in changes else {}
         await note(conn, call, "webhook.changed", encode(Kind.WEBHOOK, webhook_id), fields=sorted(changes), **more)
-        return await subscriptions.update_webhook(conn, call.principal.org_id, webhook_id, changes, call.now)
+        return await subscriptions.update_webhook(
+            conn, call.principal.org_id, webhook_id, changes, call.vault, call.now
+        )
 
     webhook = await call.write(change)
-    return call.answer(webhook_out(webhook))
+    return call.answer(represent_webhook(webhook))
 
 
 async def rotate_secret(call: Call) -> web.Response:
@@ -81,7 +84,7 @@ async def rotate_secret(call: Call) -> web.Response:
         rotated = await subscriptions.rotate_secret(conn, call.principal.org_id, webhook_id, call.vault, call.now)
         webhook, secret = rotated
         await note(conn, call, "webhook.secret_rotated", encode(Kind.WEBHOOK, webhook_id))
-        return call.envelope({**webhook_out(webhook), "secret": secret})
+        return call.envelope({**represent_webhook(webhook), "secret": secret})
 
     return await idempotency.create(call, make, status=200)
 
