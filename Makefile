@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: up test fuzz check format bench lock clean
+.PHONY: up test fuzz chaos check format bench lock clean
 
 up: $(READY)
 	@$(BIN)/slotwire up $(ARGS)
@@ -16,6 +16,10 @@ test: $(READY) check
 # The service against its own document, for a quarter of an hour, with other requests each time.
 fuzz: $(READY)
 	FUZZ="$(or $(ARGS),--max-time 900)" $(BIN)/python -m pytest -s tests/fuzz
+
+# Everything is killed again and again under load, for five minutes, in another order each time.
+chaos: $(READY)
+	CHAOS="$(or $(ARGS),--seconds 300)" $(BIN)/python -m pytest -s tests/chaos
 
 check: $(READY)
 	$(BIN)/ruff format --check --quiet .

@@ -18,7 +18,7 @@ import uvloop
 
 from app.core import db
 from app.core.settings import ConfigurationError
-from bench import contention, creates, deliveries, memory, million, reminders, rounds, slots
+from bench import backlog, contention, creates, deliveries, latency, memory, million, reminders, rounds, slots
 from bench.client import BenchError
 from bench.noise import usage
 from bench.report import Line, company, machine, table, write_json
@@ -35,7 +35,8 @@ MEASURES: dict[str, Callable[[Stage], Awaitable[list[Line]]]] = {
     "contention": contention.measure,
     "million": million.measure,
     "webhooks": deliveries.measure_rate,
-    "latency": deliveries.measure_latency,
+    "latency": latency.measure,
+    "backlog": backlog.measure,
     "reminders": reminders.measure,
     "memory": memory.measure,
 }

@@ -1,4 +1,4 @@
-"""Webhooks: how many a second leave a backlog, and how long one takes from the commit to the receiver."""
+"""Webhooks: how many a second leave a backlog."""
 
 import asyncio
 import os
@@ -7,14 +7,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from itertools import islice
 from urllib.parse import quote
 
 import orjson
 
 from app.core import db
-from bench.client import HOST, BenchError, ask, paced, request
-from bench.creates import creating
+from bench.client import HOST, BenchError, ask, request
 from bench.dataset import first_start
 from bench.report import Line, median
 from bench.stage import Served, Stage
@@ -24,8 +22,6 @@ _EVENTS = 5_000
 _ROUNDS = 3
 _PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.05
-_RATE = 50.0
-_PACED_SECONDS = 6
 _HOSTS = 16
 # Each backlog is booked in time of its own.
 _LANE = timedelta(days=365)
@@ -38,17 +34,17 @@ async def measure_rate(stage: Stage) -> list[Line]:
     receiver, raw = await stage.receiver(), await stage.references(tenant)
     url = f"http://{HOST}:{receiver.port}/hook"
     await stage.subscribe(tenant, url)
-    await _forget_outbox(stage)
+    await forget_outbox(stage)
     worker = await stage.worker()
     rounds: dict[str, list[float]] = {"ours": [], "raw": []}
     for number in range(_ROUNDS + 1):
         await stage.settle()
         plain = await _post(raw, receiver, url, _EVENTS)
         async with _halted(worker):
-            await _reset(receiver)
+            await reset(receiver)
             ahead = (number + 1) * _LANE
             await write(stage.pool, (statement.arguments(each, ahead) for each in range(_EVENTS)))
-        ours = await _arrived(stage, receiver, _EVENTS)
+        ours = await arrived(stage, receiver, _EVENTS)
         if number:
             rounds["raw"].append(plain)
             rounds["ours"].append(ours)
@@ -62,41 +58,16 @@ async def measure_rate(stage: Stage) -> list[Line]:
     ]
 
 
-async def measure_latency(stage: Stage) -> list[Line]:
-    tenant, _ = await stage.tenant("latency", hosts=_HOSTS)
-    web, receiver = await stage.web(), await stage.receiver()
-    await stage.subscribe(tenant, f"http://{HOST}:{receiver.port}/hook")
-    await _forget_outbox(stage)
-    await stage.worker()
-    wanted = creating(tenant, first_start())
-    await _paced(stage, web, receiver, list(islice(wanted, int(_RATE))))
-    await stage.settle()
-    lags = await _paced(stage, web, receiver, list(islice(wanted, int(_RATE * _PACED_SECONDS))))
-    what = f"webhooks, commit to receipt at {_RATE:.0f}/s"
-    p50, p99 = median(lags), lags[int(len(lags) * 0.99)]
-    return [Line(f"{what}, p50", p50, "ms", below=50.0), Line(f"{what}, p99", p99, "ms")]
-
-
-async def _paced(stage: Stage, web: Served, receiver: Served, requests: list[bytes]) -> list[float]:
-    """Milliseconds from each 201 to the receipt of its event, sorted."""
-    await _reset(receiver)
-    answers = await paced(web.port, requests, expect=201, rate=_RATE, connections=8)
-    answered = {orjson.loads(answer.body)["booking"]["id"]: answer.at for answer in answers}
-    await _arrived(stage, receiver, len(requests))
-    received = dict(orjson.loads(await ask(receiver.port, request("GET", "/received"))))
-    return sorted((received[booking_id] - at) * 1000 for booking_id, at in answered.items())
-
-
 async def _post(raw: Served, receiver: Served, url: str, count: int) -> float:
     """Raw POSTs, measured as ours are."""
-    await _reset(receiver)
+    await reset(receiver)
     wanted = request("POST", f"/posts?url={quote(url, safe='')}&count={count}")
     await ask(raw.port, wanted, patience=_PATIENCE_SECONDS)
     state = orjson.loads(await ask(receiver.port, request("GET", "/state")))
     return (int(state["count"]) - 1) / float(state["last"] - state["first"])
 
 
-async def _arrived(stage: Stage, receiver: Served, count: int) -> float:
+async def arrived(stage: Stage, receiver: Served, count: int) -> float:
     """Wait until so many have arrived; how many a second they were, from the first to the last."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while True:
@@ -109,11 +80,11 @@ async def _arrived(stage: Stage, receiver: Served, count: int) -> float:
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _reset(receiver: Served) -> None:
+async def reset(receiver: Served) -> None:
     await ask(receiver.port, request("POST", "/reset"))
 
 
-async def _forget_outbox(stage: Stage) -> None:
+async def forget_outbox(stage: Stage) -> None:
     """Events of earlier measurements, which nobody subscribed to, are not part of this one."""
     async with db.acquire(stage.pool) as conn:
         await conn.execute("truncate outbox")

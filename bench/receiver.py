@@ -2,8 +2,9 @@
 
 The one rule: it does as little as a receiver can, so that what is measured at it is the sender.
 
-`POST /hook` receives. `GET /state` tells how many and when the first and the last came, `GET /received` when each
-booking's event came, `POST /reset` forgets. Instants are seconds of the monotonic clock, which all processes share.
+`POST /hook` receives, `POST /hang` gets no answer until a reset. `GET /state` tells how many and when the first and the
+last came, `GET /received` when each booking's event came, `POST /reset` forgets. Instants are seconds of the monotonic
+clock, which all processes share.
 """
 
 import argparse
@@ -22,11 +23,17 @@ class Receiver:
 
     def __init__(self) -> None:
         self._received: list[tuple[float, bytes]] = []
+        self._let_go = asyncio.Event()
 
     async def hook(self, request: web.Request) -> web.Response:
         body = await request.read()
         self._received.append((time.monotonic(), body))
         return web.Response()
+
+    async def hang(self, request: web.Request) -> web.Response:
+        await request.read()
+        await self._let_go.wait()
+        return web.Response(status=503)
 
     async def state(self, _request: web.Request) -> web.Response:
         first, last = (self._received[0][0], self._received[-1][0]) if self._received else (0.0, 0.0)
@@ -38,12 +45,15 @@ class Receiver:
 
     async def reset(self, _request: web.Request) -> web.Response:
         self._received.clear()
+        self._let_go.set()
+        self._let_go = asyncio.Event()
         return web.Response()
 
 
 def routes(receiver: Receiver) -> list[web.RouteDef]:
     return [
         web.post("/hook", receiver.hook),
+        web.post("/hang", receiver.hang),
         web.get("/state", receiver.state),
         web.get("/received", receiver.received),
         web.post("/reset", receiver.reset),

@@ -164,9 +164,9 @@ class Stage:
         arguments = ["-m", "bench.mailroom", "--port", str(port), "--smtp-port", str(smtp_port)]
         return await self._serve("mailroom", arguments, port, ready="/state")
 
-    async def receiver(self) -> Served:
+    async def receiver(self, name: str = "receiver") -> Served:
         port = free_port()
-        return await self._serve("receiver", ["-m", "bench.receiver", "--port", str(port)], port, ready="/state")
+        return await self._serve(name, ["-m", "bench.receiver", "--port", str(port)], port, ready="/state")
 
     async def references(self, tenant: Tenant) -> Served:
         """They write bookings of the first tenant that they are asked for."""

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import aiohttp
 
+from app import launch
+
 
 def free_port() -> int:
     with socket.socket() as probe:
@@ -22,13 +24,13 @@ def free_port() -> int:
 
 
 class Process:
-    """One `python -m …` with its standard error in a file."""
+    """One `python -m …` with its standard error in a file. It dies with us, however we end (see `launch.wrap`)."""
 
     def __init__(self, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
         self.log = log
         with log.open("ab") as file:
             self.popen = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                launch.wrap([sys.executable, "-m", *arguments], death_signal=signal.SIGKILL),
                 env=dict(environment),
                 stdout=file,
                 stderr=file,
