@@ -15,6 +15,7 @@ from typing import Any
 
 import asyncpg
 
+from app import arguments
 from app.audit import Asked, run_audit
 from app.bootstrap import Bootstrapped, Wanted, bootstrap
 from app.core import db
@@ -22,13 +23,15 @@ from app.core.errors import SlotwireError
 from app.core.ids import Kind, encode
 from app.core.migrate import migrate
 from app.core.settings import ConfigurationError, Settings, load_settings
-from app.core.times import parse_instant
 from app.core.vault import Vault
 from app.doctor import run_doctor
+from app.listen import Wish, header, receiver_url, run_listen
 from app.main import openapi
+from app.remote import Server, find_server
 from app.rotate import run_rotation
 from app.serve import run_web
 from app.torture import SCENARIOS, Aim, run_torture
+from app.trigger import check_events, list_events, run_trigger
 from app.up import run_up
 from app.zones import run_zones
 
@@ -68,10 +71,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
 
     up = commands.add_parser("up", help="run everything on this machine, databases included")
-    up.add_argument("--port", type=_port, help="port of the web server (default: SLOTWIRE_PORT or 8000)")
+    up.add_argument("--port", type=arguments.port, help="port of the web server (default: SLOTWIRE_PORT or 8000)")
     up.add_argument("--host", help="address to listen on (default: SLOTWIRE_HOST or 127.0.0.1)")
     up.add_argument("--data-dir", type=Path, help="where data is kept (default: SLOTWIRE_DATA_DIR or .slotwire)")
-    up.add_argument("--processes", type=_count, default=1, help="web processes; 0: one per core (default: %(default)s)")
+    up.add_argument(
+        "--processes", type=arguments.count, default=1, help="web processes; 0: one per core (default: %(default)s)"
+    )
     up.add_argument("--no-demo", action="store_true", help="make no demo organization")
     up.set_defaults(run=_up)
 
@@ -104,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     described.set_defaults(run=_openapi)
 
     _add_audit(commands)
+    _add_webhooks(commands)
     _add_checks(commands)
     return parser
 
@@ -114,11 +120,51 @@ def _add_audit(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     whose.add_argument("--email", help="of anybody in the organization (default: the only organization)")
     whose.add_argument("--org", help="the organization's id")
     log.add_argument("--action", help="such as key.created, or a noun such as key")
-    log.add_argument("--since", type=_instant, help="such as 2026-11-01T00:00:00Z")
-    log.add_argument("--limit", type=_entries, default=100, help="how many, the last ones (default: %(default)s)")
+    log.add_argument("--since", type=arguments.instant, help="such as 2026-11-01T00:00:00Z")
+    log.add_argument(
+        "--limit", type=arguments.entries, default=100, help="how many, the last ones (default: %(default)s)"
+    )
     log.add_argument("--json", action="store_true", help="print one JSON object a line")
     log.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
     log.set_defaults(run=_audit)
+
+
+def _add_webhooks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """The commands for whoever writes a receiver."""
+    listening = commands.add_parser(
+        "listen",
+        help="print events as they happen, and forward them to a receiver on this machine",
+        description="Reads the event log of a running Slotwire and POSTs each event as a webhook would, signed, with "
+        "no connection from outside. The secret is printed, and stays the same for a key. Waits for a server or a "
+        "receiver that is away; what the receiver answers is printed, and not tried again.",
+    )
+    listening.add_argument("--forward-to", metavar="URL", help="such as localhost:3000/hooks (default: print only)")
+    listening.add_argument("--events", default="", help="some, separated by commas (default: all)")
+    listening.add_argument("--since", type=arguments.instant, help="such as 2026-11-01T00:00:00Z (default: now)")
+    listening.add_argument("--header", action="append", default=[], help="to send, too: 'Name: value'; several times")
+    listening.add_argument("--print-json", action="store_true", help="print the events as JSON, one a line")
+    listening.set_defaults(run=_listen)
+
+    sample = commands.add_parser(
+        "trigger",
+        help="make a sample of an event, for `slotwire listen` or a webhook",
+        description="Records an event that never happened (its sequence is 0). Those who listen hear it, and nobody "
+        "else but the webhook that is named.",
+    )
+    sample.add_argument("event", nargs="?", help="such as booking.created")
+    sample.add_argument("--webhook", metavar="ID", help="deliver it there, too, such as whk_…")
+    sample.add_argument("--list", action="store_true", help="print the names of all events")
+    sample.set_defaults(run=_trigger)
+
+    for command in (listening, sample):
+        command.add_argument(
+            "--api",
+            help="of the server (default: SLOTWIRE_API_URL, that of a running `slotwire up`, or port 8000 here)",
+        )
+        command.add_argument(
+            "--key", help="an API key (default: SLOTWIRE_API_KEY, or the demo's of a running `slotwire up`)"
+        )
+        command.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
 
 
 def _add_checks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -160,42 +206,13 @@ def _add_checks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     torture.add_argument(
         "--key", help="an API key (default: SLOTWIRE_API_KEY, or the demo's of a running `slotwire up`)"
     )
-    torture.add_argument("--clients", type=_clients, default=200, help="callers at once (default: %(default)s)")
+    torture.add_argument(
+        "--clients", type=arguments.clients, default=200, help="callers at once (default: %(default)s)"
+    )
     torture.add_argument("--only", type=_scenarios, default=names, help="some of these (default: %(default)s)")
     torture.add_argument("--yes-remote", action="store_true", help="aim at another machine than this one")
     torture.add_argument("--data-dir", type=Path, help="of a running `slotwire up`")
     torture.set_defaults(run=_torture)
-
-
-def _port(text: str) -> int:
-    if not text.isdecimal() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; expected 0 to 65535")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) > 256:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes; expected 0 to 256")
-    return int(text)
-
-
-def _entries(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of entries; expected 1 to 10000")
-    return int(text)
-
-
-def _instant(text: str) -> datetime:
-    try:
-        return parse_instant(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _clients(text: str) -> int:
-    if not text.isdecimal() or not 20 <= int(text) <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of callers; expected 20 to 1000")
-    return int(text)
 
 
 def _scenarios(text: str) -> tuple[str, ...]:
@@ -247,6 +264,33 @@ def _audit(options: argparse.Namespace) -> int:
 
 def _zones(options: argparse.Namespace) -> int:
     return run_zones(_needs_database(_local_settings(options.data_dir)), as_json=options.json)
+
+
+def _listen(options: argparse.Namespace) -> int:
+    names = [name.strip() for name in options.events.split(",") if name.strip()]
+    wish = Wish(
+        server=_server(options),
+        forward_to=receiver_url(options.forward_to) if options.forward_to is not None else None,
+        events=check_events("--events", names),
+        since=options.since,
+        headers=dict(header(each) for each in options.header),
+        as_json=options.print_json,
+    )
+    return run_listen(wish)
+
+
+def _trigger(options: argparse.Namespace) -> int:
+    if options.list:
+        return list_events()
+    if not options.event:
+        raise ConfigurationError("name an event, such as booking.created; `slotwire trigger --list` prints all")
+    (event,) = check_events("EVENT", [options.event])
+    return run_trigger(_server(options), event, options.webhook)
+
+
+def _server(options: argparse.Namespace) -> Server:
+    url, key = (options.api or os.environ.get("SLOTWIRE_API_URL")), (options.key or os.environ.get("SLOTWIRE_API_KEY"))
+    return find_server(url, key, options.data_dir or _data_dir())
 
 
 def _torture(options: argparse.Namespace) -> int:

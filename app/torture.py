@@ -5,7 +5,6 @@ there before, and takes everything away again.
 """
 
 import asyncio
-import ipaddress
 import json
 import math
 import secrets
@@ -16,13 +15,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from app.arena import Answer, Arena, ArenaError, enter
 from app.core.settings import ConfigurationError
 from app.core.times import iso
+from app.remote import DEFAULT_URL, check_key, facts, is_local
 
-_DEFAULT_URL = "http://127.0.0.1:8000"
 _DAYS_AHEAD = 7
 _STEP = timedelta(minutes=5)
 _STEPS_A_DAY = 288
@@ -122,8 +120,8 @@ def run_torture(aim: Aim) -> int:
 
 def _find_target(aim: Aim) -> tuple[str, str]:
     """Where to, and by which key. The demo's key is for this machine only."""
-    url = (aim.url or str(_facts(aim.data_dir / "run.json").get("base_url") or _DEFAULT_URL)).rstrip("/")
-    local = _is_local(url)
+    url = (aim.url or str(facts(aim.data_dir / "run.json").get("base_url") or DEFAULT_URL)).rstrip("/")
+    local = is_local(url, "--url")
     if not local and not aim.remote:
         raise ConfigurationError(
             f"{url} is not this machine, and torture makes real bookings by the hundred; "
@@ -131,40 +129,13 @@ def _find_target(aim: Aim) -> tuple[str, str]:
         )
     key = aim.key
     if not key and local:
-        key = _facts(aim.data_dir / "demo.json").get("api_key")
+        key = facts(aim.data_dir / "demo.json").get("api_key")
     if not key:
         raise ConfigurationError(
             "no API key: name one with --key or SLOTWIRE_API_KEY, or start `slotwire up`, whose demo key is used"
         )
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise ConfigurationError("--key is no API key; expected slw_live_ and letters and digits")
+    check_key(key)
     return url, key
-
-
-def _facts(path: Path) -> dict[str, Any]:
-    """What a running `slotwire up` keeps in this file; nothing where none runs."""
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _is_local(url: str) -> bool:
-    """Whether an address is one of this machine's loopback. Raises ConfigurationError for what is no address."""
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname or "", parts.port
-    except ValueError:
-        host = ""
-    if not host or parts.scheme not in {"http", "https"} or "@" in parts.netloc or parts.query or parts.fragment:
-        raise ConfigurationError(f"--url: {url!r} is no server's address; expected one such as {_DEFAULT_URL}")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _torture(aim: Aim, url: str, key: str) -> int:

@@ -48,7 +48,7 @@ with made as (
            e.id, w.id, $3, $3, $3
     from webhooks w
     join events e on e.org_id = w.org_id and e.type = any(w.events) and e.sequence > 0
-        and (w.event_type_ids is null or e.event_type_id = any(w.event_type_ids))
+        and (w.event_type_ids is null or e.booking_id is null or e.event_type_id = any(w.event_type_ids))
     where w.org_id = $1 and w.id = $2 and w.active and w.deleted_at is null
       and e.at >= $4 and e.at < coalesce($5::timestamptz, 'infinity')
       and not ($6::boolean and exists (select from deliveries x

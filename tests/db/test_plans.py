@@ -155,7 +155,7 @@ async def test_what_is_rare_is_found_at_once(
     assert await passed_over(conn, getattr(LISTS, statement), *values) < 50
 
 
-@pytest.mark.parametrize("by", ["cursor", "booking", "since"])
+@pytest.mark.parametrize("by", ["cursor", "booking", "since", "rare types"])
 async def test_catching_up_does_not_read_the_whole_log(
     conn: db.Connection, tenant: Tenant, crowd: Mapping[str, Any], by: str
 ) -> None:
@@ -170,9 +170,10 @@ async def test_catching_up_does_not_read_the_whole_log(
     assert late is not None
     since = datetime.fromisoformat(crowd["sought"]["created_at"])
     values: dict[str, tuple[object, ...]] = {
-        "cursor": (None, None, *late, None, None, 5),
-        "booking": (None, None, None, None, decode(Kind.BOOKING, crowd["sought"]["id"]), None, 5),
-        "since": (None, since, None, None, None, first_id(since - HOUR), 5),
+        "cursor": (None, None, *late, None, None, 5, False),
+        "booking": (None, None, None, None, decode(Kind.BOOKING, crowd["sought"]["id"]), None, 5, False),
+        "since": (None, since, None, None, None, first_id(since - HOUR), 5, False),
+        "rare types": (["webhook.disabled", "booking.completed"], None, None, None, None, None, 5, False),
     }
     assert await passed_over(conn, EVENTS.list_events, tenant.org_id, *values[by]) < 50
 

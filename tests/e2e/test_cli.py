@@ -154,6 +154,8 @@ def test_help_everywhere(settings: Settings) -> None:
         ["zones"],
         ["torture"],
         ["openapi"],
+        ["listen"],
+        ["trigger"],
     ]:
         done = slotwire(settings, *arguments, "--help")
         assert done.returncode == 0

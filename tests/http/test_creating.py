@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.domain.webhooks.subscriptions import EVENTS
 from app.main import ROUTES
 from app.web.browser import SessionRoute
 from app.web.routing import PublicRoute, Route
@@ -64,6 +65,7 @@ async def bodies(api: Api, soon: datetime) -> tuple[Bodies, dict[str, str]]:
         },
         "POST /v1/book/{username}/{event_slug}/waitlist": lambda n: flat(60 + n),
         "POST /v1/webhooks": lambda n: {"url": f"http://127.0.0.1:9/hook{n}"},
+        "POST /v1/events/test": lambda n: {"event": EVENTS[n]},
         "POST /v1/book/{username}/{event_slug}": flat,
         "POST /v1/book/link/{link_code}": lambda n: flat(20 + n),
     }

@@ -1,6 +1,6 @@
 """A webhook's own headers and its narrowing to event types: taken, kept secret, and sent."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
@@ -111,6 +111,8 @@ async def test_a_webhook_hears_of_its_event_types_only(
     await queue.fan_out(now)
     found = [orjson.loads(each.delivery.body)["data"]["booking"]["event_type_id"] for each in await queue.claim(now)]
     assert found == [first["id"]]
+    replayed = {"since": (now - timedelta(hours=1)).isoformat()}
+    assert (await api.post(f"/v1/webhooks/{hook['id']}/replay", replayed)).ok(202)["count"] == 1
     widened = (await api.call("PATCH", f"/v1/webhooks/{hook['id']}", {"event_type_ids": None})).ok()["webhook"]
     assert widened["event_type_ids"] is None
 

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-import aiodns
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from app.core.errors import InvalidInput
-from app.core.settings import Settings, split_nameserver
+from app.core.settings import Settings
+from app.domain.webhooks.names import Names
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -66,10 +66,6 @@ _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 # The upper half of the interface id of an ISATAP tunnel (RFC 5214), which carries any IPv4 address.
 _ISATAP = frozenset({0x00005EFE, 0x02005EFE})
-
-# The first wait for a name server, and how often it is asked: each time it may take twice as long, up to five seconds,
-# so that one that is slow with a name is waited for about as long as an attempt may take.
-_DNS_SECONDS, _DNS_TRIES = 2.0, 6
 
 
 class AddressRefused(OSError):
@@ -151,35 +147,18 @@ def is_allowed(address: Address, allowed: Sequence[Network]) -> bool:
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolves a name once and hands on only the addresses that may be connected to.
-
-    Whoever owns it closes it. It asks name servers by itself (c-ares): getaddrinfo would block one of a few threads for
-    as long as a name server is silent, and with as many such names nobody's deliveries went out. The hosts file goes
-    first, as ever.
-    """
+    """Resolves a name once and hands on only the addresses that may be connected to. Whoever made it closes it."""
 
     def __init__(self, guard: Guard) -> None:
         self._allowed = guard.allowed
-        self._resolver = aiodns.DNSResolver(
-            nameservers=[_in_c_ares_words(each) for each in guard.nameservers],
-            timeout=_DNS_SECONDS,
-            tries=_DNS_TRIES,
-            lookups="fb",
-        )
+        self._names = Names(guard.nameservers)
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Raises AddressRefused when nothing that the name resolves to is allowed, and OSError when it resolves to
-        nothing."""
-        try:
-            found = await self._resolver.getaddrinfo(host, family, port, type=socket.SOCK_STREAM)
-        except (aiodns.error.DNSError, UnicodeError) as error:
-            raise OSError(None, str(error)) from error
-        addresses = [(node.family, node.addr[0].decode().partition("%")[0]) for node in found.nodes]
-        if not addresses:
-            raise OSError(None, "the name has no address")
-        fit = [each for each in addresses if is_allowed(ipaddress.ip_address(each[1]), self._allowed)]
+        """Raises AddressRefused when nothing that the name resolves to is allowed, and NameNotResolved."""
+        found = await self._names.look_up(host, family)
+        fit = [each for each in found if is_allowed(ipaddress.ip_address(each[1]), self._allowed)]
         if not fit:
             raise AddressRefused("address_not_allowed")
         numeric = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
@@ -189,9 +168,4 @@ class GuardedResolver(AbstractResolver):
         ]
 
     async def close(self) -> None:
-        await self._resolver.close()
-
-
-def _in_c_ares_words(nameserver: str) -> str:
-    address, port = split_nameserver(nameserver)
-    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+        self._names.close()

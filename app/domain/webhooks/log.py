@@ -14,6 +14,7 @@ from app.core import sql
 from app.core.db import Connection
 from app.core.errors import NotFound, unknown_cursor
 from app.core.ids import first_id
+from app.domain.bookings.events import Event
 
 SQL = sql.load("events")
 
@@ -31,11 +32,12 @@ class LoggedEvent:
 
 @dataclass(frozen=True, slots=True)
 class Narrowing:
-    """None: not by this. since: when it happened, inclusive."""
+    """None: not by this. since: when it happened, inclusive. samples: with those that never did."""
 
     types: Sequence[str] | None = None
     booking_id: UUID | None = None
     since: datetime | None = None
+    samples: bool = False
 
 
 async def get_event(conn: Connection, org_id: UUID, event_id: UUID) -> LoggedEvent:
@@ -55,7 +57,7 @@ async def list_events(
     since = narrowing.since
     earliest = None if since is None else first_id(since - _CLOCKS_APART)
     by = (narrowing.types, since, *place, narrowing.booking_id, earliest)
-    rows = await conn.fetch(SQL.list_events, org_id, *by, limit)
+    rows = await conn.fetch(SQL.list_events, org_id, *by, limit, narrowing.samples)
     return [LoggedEvent(row["id"], row["body"]) for row in rows]
 
 
@@ -64,6 +66,11 @@ async def _place_of(conn: Connection, org_id: UUID, after: UUID) -> tuple[str, U
     if row is None:
         raise unknown_cursor()
     return row["xact"], row["id"]
+
+
+async def record_sample(conn: Connection, org_id: UUID, event: Event, now: datetime) -> None:
+    """Write a sample into the log, owed to nobody: for whoever listens to it."""
+    await conn.execute(SQL.insert_sample_event, org_id, event.id, event.type, now, event.body)
 
 
 async def has_unsettled(conn: Connection, org_id: UUID) -> bool:

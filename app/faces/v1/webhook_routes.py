@@ -1,9 +1,10 @@
 """The part of `/v1`'s table that is about webhooks, what they were sent, and the event log."""
 
+from app.domain.webhooks.subscriptions import WebhookShown
 from app.faces.rest import deliveries, events, webhooks
 from app.faces.rest.shapes.deliveries import DeliveriesQuery, DeliveryShown, ReplayIn, ReplayShown, SampleIn
-from app.faces.rest.shapes.events import EventShown, EventsQuery
-from app.faces.rest.shapes.webhooks import NothingIn, WebhookCreated, WebhookIn, WebhookPatch, WebhookShown
+from app.faces.rest.shapes.events import EventShown, EventsQuery, TriggerIn
+from app.faces.rest.shapes.webhooks import NothingIn, WebhookCreated, WebhookIn, WebhookPatch
 from app.web.operation import Many, One, Operation
 from app.web.paging import Page
 from app.web.routing import Route
@@ -77,6 +78,13 @@ ROUTES = (
         Operation("List what a webhook was sent", query=DeliveriesQuery, answer=Many("deliveries", DeliveryShown)),
     ),
     Route(
+        "GET",
+        "/v1/deliveries/{id}",
+        deliveries.read,
+        "webhooks:read",
+        Operation("Read a delivery", answer=_DELIVERY),
+    ),
+    Route(
         "POST",
         "/v1/deliveries/{id}/redeliver",
         deliveries.send_again,
@@ -97,6 +105,21 @@ ROUTES = (
         events.list_all,
         "webhooks:read",
         Operation("Read the event log", query=EventsQuery, answer=Many("events", EventShown)),
+    ),
+    Route(
+        "POST",
+        "/v1/events/test",
+        events.trigger,
+        "webhooks:write",
+        Operation(
+            "Record a sample of an event",
+            name="trigger_event",
+            body=TriggerIn,
+            answer=One("event", EventShown),
+            status=201,
+            problems=("conflict",),
+            replays=True,
+        ),
     ),
     Route(
         "GET",
