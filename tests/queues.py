@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from app.core import db
 from app.core.ids import Kind, decode
@@ -21,6 +22,11 @@ class Queue:
         self.conn = conn
         self._vault = vault
         self._org_id = tenant.org_id
+
+    @property
+    def before(self) -> UUID:
+        """What a fan-out goes on after to begin with this organization."""
+        return UUID(int=self._org_id.int - 1)
 
     async def fan_out(self, now: datetime, room: Room = NO_ROOM) -> list[Claimed]:
         """What the outbox holds becomes deliveries; those of them that were leased at once."""

@@ -23,7 +23,7 @@ from app.core.vault import Vault
 from app.domain.webhooks import deliveries
 from app.domain.webhooks.addresses import Guard
 from app.domain.webhooks.deliver import Delivery, Outcome, attempt, open_session
-from app.domain.webhooks.deliveries import NIL, START, Claimed, Room
+from app.domain.webhooks.deliveries import NIL, START, Claimed, Room, Tried
 from workers.slots import Slots
 
 SWEEP_SECONDS = 1.0
@@ -60,7 +60,7 @@ class Deliveries:
         self._lease = longest + timedelta(seconds=settings.webhook_timeout_seconds)
         self._slots = Slots(settings.webhook_concurrency, longest)
         self._senders: set[asyncio.Task[None]] = set()
-        self._tried: list[tuple[Delivery, Outcome]] = []
+        self._tried: list[Tried] = []
         self._unsent: list[Claimed] = []
         # whether the database probably holds more than was claimed
         self._more = True
@@ -142,12 +142,16 @@ class Deliveries:
         metrics.CIRCUITS_OPEN.set(self._slots.resting(now))
         # while outcomes cannot be written down, more of them must not pile up
         if room.total >= self._settings.webhook_concurrency and len(self._tried) <= 10 * _ENOUGH:
-            await self._claim(conn, room, now)
+            claimed = await self._claim(conn, room, now)
             if self._more and self._slots.waiting <= self._slots.few:
                 return 0.0
+            if not claimed:
+                # what is due besides new events, such as a redelivery, waits for no sweep
+                return _CLAIM_EVERY.total_seconds()
         return _WATCH_SECONDS if self._senders else SWEEP_SECONDS
 
-    async def _claim(self, conn: Connection, room: Room, now: datetime) -> None:
+    async def _claim(self, conn: Connection, room: Room, now: datetime) -> bool:
+        """Whether it looked for everything that is due."""
         behind, self._more = self._more, False
         limit = min(_BATCH, room.total)
         fanned = await deliveries.fan_out(
@@ -158,13 +162,15 @@ class Deliveries:
         self._more = fanned.behind or fanned.next != NIL
         if fanned.more:
             self._followed_until = now + _FOLLOWED
-        if fanned.more or (behind and not fanned.events) or now - self._claimed_at > _CLAIM_EVERY:
+        looks = fanned.more or (behind and not fanned.events) or now - self._claimed_at >= _CLAIM_EVERY
+        if looks:
             self._claimed_at = now
             room = self._slots.room(now)
             taken = await deliveries.claim(conn, self._vault, room=room, lease=self._lease, after=self._place, now=now)
             self._place = taken.next
             self._line_up(taken.claimed, room, now)
             self._more |= len(taken.claimed) >= room.total or taken.next != START
+        return looks
 
     def _line_up(self, claimed: list[Claimed], room: Room, now: datetime) -> None:
         for delivery, _ in claimed:
@@ -237,39 +243,45 @@ class Deliveries:
         left, self._tried = deque(self._tried), []
         if not left:
             return 0.0
+        waiting: list[Tried] = []
         try:
             try:
-                await self._write_down(conn, left)
+                waiting = await self._write_down(conn, left)
             except _REFUSED:
                 _log.exception("batch_refused", count=len(left))
                 while left:
-                    await self._record_one(conn, *left[0])
+                    waiting += await self._record_one(conn, *left[0])
                     left.popleft()
         except BaseException:
-            self._tried = [*left, *self._tried]
-            self._news.set()
+            self._keep([*waiting, *left])
             raise
+        self._keep(waiting)
         self._more |= datetime.now(UTC) < self._followed_until
         if self._more:
             # claiming may have paused until this was written down
             self.wake()
         return 0.0
 
-    async def _write_down(self, conn: Connection, tried: Sequence[tuple[Delivery, Outcome]]) -> None:
-        """In a transaction where a webhook may end by it, and its event must follow."""
-        if all(outcome.delivered for _, outcome in tried):
-            await deliveries.record(conn, tried)
-            return
-        async with conn.transaction():
-            await deliveries.record(conn, tried)
+    def _keep(self, tried: list[Tried]) -> None:
+        if tried:
+            self._tried = [*tried, *self._tried]
+            self._news.set()
 
-    async def _record_one(self, conn: Connection, delivery: Delivery, outcome: Outcome) -> None:
+    async def _write_down(self, conn: Connection, tried: Sequence[Tried]) -> list[Tried]:
+        """In a transaction where a webhook may end by it, and its event must follow. What has to wait comes back."""
+        if all(outcome.delivered for _, outcome in tried):
+            return await deliveries.record(conn, tried)
+        async with conn.transaction():
+            return await deliveries.record(conn, tried)
+
+    async def _record_one(self, conn: Connection, delivery: Delivery, outcome: Outcome) -> list[Tried]:
         """An outcome that the database will never take is written down without what it may object to, so that the
         attempt counts: a delivery whose attempts do not count would be tried for ever."""
         try:
-            await self._write_down(conn, [(delivery, outcome)])
+            return await self._write_down(conn, [(delivery, outcome)])
         except _REFUSED:
             _log.exception("outcome_refused", delivery_id=str(delivery.id))
             plain = Outcome(outcome.at, None, 0, "unrecordable", None, None)
             with suppress(*_REFUSED):
-                await self._write_down(conn, [(delivery, plain)])
+                return await self._write_down(conn, [(delivery, plain)])
+        return []

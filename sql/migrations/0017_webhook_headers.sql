@@ -1,6 +1,7 @@
--- A webhook's own headers: sealed, since they are credentials as a rule; their names are shown.
-alter table webhooks add column header_names text[] not null default '{}';
-
--- What is asked for by its type is rare as a rule: the four default events are most of the log, and are found in it anyway.
-create index events_rare on events (org_id, type, xact, id)
-    where type not in ('booking.created', 'booking.cancelled', 'booking.rescheduled', 'booking.no_show');
+alter table webhooks
+    -- its own headers are sealed, since they are credentials as a rule; their names are shown
+    add column header_names text[] not null default '{}',
+    -- since when it is not active: what happened before is still owed to it
+    add column paused_at timestamptz,
+    -- its last failure: a silence of days is no failing
+    add column failed_at timestamptz;

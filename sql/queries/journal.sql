@@ -41,11 +41,12 @@ returning d.id;
 -- beforehand how many there are: its milliseconds, then what is random, with the version's bits.
 with made as (
     insert into deliveries as d (org_id, id, event_id, webhook_id, next_attempt_at, created_at, updated_at)
+    -- a booking's events are due a microsecond apart, as in `fan_out`
     select e.org_id,
            encode(set_bit(set_bit(overlay(uuid_send(gen_random_uuid())
                                           placing substring(int8send(floor(date_part('epoch', $3::timestamptz) * 1000)::bigint) from 3)
                                           from 1 for 6), 52, 1), 53, 1), 'hex')::uuid,
-           e.id, w.id, $3, $3, $3
+           e.id, w.id, $3 - interval '1 second' + least(e.sequence, 900000) * interval '1 microsecond', $3, $3
     from webhooks w
     join events e on e.org_id = w.org_id and e.type = any(w.events) and e.sequence > 0
         and (w.event_type_ids is null or e.booking_id is null or e.event_type_id = any(w.event_type_ids))

@@ -131,3 +131,23 @@ async def test_the_dashboard_takes_and_shows_the_same(owner: Browser) -> None:
     body = {"webhook": {"url": URL, "headers": {"X-Shop": "7"}}}
     made = (await owner.post("/api/webhooks", body)).ok(201)["data"]
     assert (made["header_names"], made["event_type_ids"], made["failing_since"]) == (["X-Shop"], None, None)
+
+
+async def test_credentials_do_not_go_to_another_receiver(api: Api) -> None:
+    """Whoever may change the address must not read what is never shown."""
+    hook = await subscribe(api, headers={"Authorization": "Bearer s3cret"})
+    path = f"/v1/webhooks/{hook['id']}"
+    same = (await api.call("PATCH", path, {"url": "http://127.0.0.1:9/other"})).ok()["webhook"]
+    assert same["header_names"] == ["Authorization"]
+    moved = (await api.call("PATCH", path, {"url": "http://127.0.0.1:10/hook"})).ok()["webhook"]
+    assert moved["header_names"] == []
+    both = {"url": "http://127.0.0.1:11/hook", "headers": {"Authorization": "Bearer new"}}
+    assert (await api.call("PATCH", path, both)).ok()["webhook"]["header_names"] == ["Authorization"]
+
+
+async def test_there_are_a_hundred_webhooks_at_most(api: Api) -> None:
+    hooks = [await subscribe(api) for _ in range(100)]
+    problem = (await api.post("/v1/webhooks", {"url": URL})).ok(409)
+    assert "100" in problem["detail"]
+    assert (await api.call("DELETE", f"/v1/webhooks/{hooks[0]['id']}")).status == 204
+    await subscribe(api)

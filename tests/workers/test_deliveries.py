@@ -273,7 +273,8 @@ async def test_a_slow_receiver_does_not_delay_another(
         (await other.book("call", soon + timedelta(hours=9))).ok(201)
         committed = datetime.now(UTC)
         (received,) = await receiver.wait_for(1)
-        assert (received.at - committed).total_seconds() < 0.8
+        # ten at a time would be twelve seconds
+        assert (received.at - committed).total_seconds() < 4
     await slow.stop()
 
 

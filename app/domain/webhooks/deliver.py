@@ -122,10 +122,10 @@ async def attempt(session: aiohttp.ClientSession, delivery: Delivery, *, guard: 
             allow_redirects=False,
         ) as response:
             status = response.status
-            retry_after = _seconds(response.headers.get("Retry-After"), now)
-            excerpt = await _excerpt(response)
             if not 200 <= status < 300:
                 error = f"http_{status}"
+                retry_after = _seconds(response.headers.get("Retry-After"), now)
+            excerpt = await _excerpt(response)
     except InvalidInput:
         error = "address_not_allowed"
     except TimeoutError:
@@ -175,7 +175,7 @@ def _seconds(retry_after: str | None, now: datetime) -> int | None:
         return int(retry_after) if len(retry_after) < 10 else None
     try:
         until = parsedate_to_datetime(retry_after)
-    except ValueError:
+    except (ValueError, OverflowError, TypeError):
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return max(0, math.ceil((until - now).total_seconds()))

@@ -25,8 +25,9 @@ from app.domain.webhooks.subscriptions import GONE, disabled_event, get_webhook
 
 SQL = sql.load("webhooks")
 
-_GONE = 410
 _FAILING_MOST = timedelta(days=5)
+# Outcomes that say nothing about the receiver.
+_OUR_FAULTS = ["secret_unreadable", "internal_error", "unrecordable"]
 
 Place = tuple[UUID, UUID]
 """A webhook in the order in which claims look for what is due: (organization, id)."""
@@ -60,6 +61,9 @@ class Fanned(NamedTuple):
     behind: bool
     more: bool
     next: UUID
+
+
+Tried = tuple[Delivery, Outcome]
 
 
 class Taken(NamedTuple):
@@ -113,9 +117,10 @@ async def release(conn: Connection, unsent: Sequence[Claimed]) -> None:
     )
 
 
-async def record(conn: Connection, attempts: Sequence[tuple[Delivery, Outcome]]) -> None:
-    """Write down a batch of attempts: the log, each delivery's new state, and what it says about its webhook. In a
-    transaction of the caller's where an attempt failed: a webhook may end by it, which is an event."""
+async def record(conn: Connection, attempts: Sequence[Tried]) -> list[Tried]:
+    """Write down a batch of attempts: the log, each delivery's new state, and what it says about its webhook; return
+    those that have to wait, since somebody holds their webhook just now. In a transaction of the caller's where an
+    attempt failed: a webhook may end by it, which is an event."""
     columns: list[tuple[object, ...]] = []
     for delivery, outcome in attempts:
         status, due = _verdict(delivery, outcome)
@@ -127,9 +132,13 @@ async def record(conn: Connection, attempts: Sequence[tuple[Delivery, Outcome]])
             )
         )
     arrays = [list(values) for values in zip(*columns, strict=True)]
-    ended = await conn.fetch(SQL.record_attempts, *arrays, _FAILING_MOST)
-    for row in ended:
-        await _tell(conn, row["org_id"], row["id"], max(outcome.at for _, outcome in attempts))
+    urls = [delivery.url for delivery, _ in attempts]
+    rows = await conn.fetch(SQL.record_attempts, *arrays, _FAILING_MOST, urls, _OUR_FAULTS)
+    for row in rows:
+        if row["ends"] is not None:
+            await _tell(conn, row["org_id"], row["id"], max(outcome.at for _, outcome in attempts))
+    written = {row["id"] for row in rows}
+    return [each for each in attempts if each[0].webhook_id not in written]
 
 
 async def _tell(conn: Connection, org_id: UUID, webhook_id: UUID, now: datetime) -> None:
@@ -153,11 +162,12 @@ async def drop_settled(conn: Connection, now: datetime) -> None:
 
 
 def _verdict(delivery: Delivery, outcome: Outcome) -> tuple[str, datetime | None]:
-    """(status, next attempt): delivered, failed and to be tried again, or exhausted."""
+    """(status, next attempt): delivered, failed and to be tried again, or exhausted. Whether a webhook is gone, and
+    owed nothing more, only the database knows: its address may be another one by now."""
     if outcome.delivered:
         return "delivered", None
     delay = next_delay(delivery.retry_no + 1, random.random(), outcome.retry_after)  # noqa: S311 -- jitter, no secret
-    if delay is None or outcome.status_code == _GONE:
+    if delay is None:
         return "exhausted", None
     return "failed", outcome.at + timedelta(milliseconds=outcome.duration_ms, seconds=delay)
 

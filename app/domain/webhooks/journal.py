@@ -13,7 +13,7 @@ from app.core.db import Connection
 from app.core.errors import Conflict, InvalidInput, NotFound, unknown_cursor
 from app.core.ids import new_id
 from app.domain.bookings.events import Event
-from app.domain.webhooks.subscriptions import get_webhook
+from app.domain.webhooks.subscriptions import get_webhook, lock_webhook
 
 SQL = sql.load("journal")
 
@@ -99,7 +99,7 @@ async def replay(
     In a transaction of the caller's. Raises NotFound, Conflict for a paused webhook, and InvalidInput for more than can
     be sent again at once; then nothing is.
     """
-    if not (await get_webhook(conn, org_id, webhook_id)).active:
+    if not (await lock_webhook(conn, org_id, webhook_id)).active:
         raise _paused()
     values = (now, since, until, failed_only, _MOST_REPLAYED + 1)
     count: int = await conn.fetchval(SQL.replay, org_id, webhook_id, *values)

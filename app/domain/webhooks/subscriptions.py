@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import orjson
@@ -16,7 +17,7 @@ from typing_extensions import TypedDict
 
 from app.core import sql
 from app.core.db import Connection, affected
-from app.core.errors import InvalidInput, NotFound
+from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.ids import Kind, encode, new_id
 from app.core.shown import EventTypeRef, Link, Time, WebhookRef, one_of
 from app.core.times import iso
@@ -27,6 +28,7 @@ from app.domain.webhooks.signing import new_signing_secret
 SQL = sql.load("webhooks")
 
 _OVERLAP = timedelta(hours=24)
+MOST_WEBHOOKS = 100
 
 DEFAULT_EVENTS = ("booking.created", "booking.cancelled", "booking.rescheduled", "booking.no_show")
 EVENTS = (
@@ -100,8 +102,11 @@ def represent_webhook(webhook: Webhook) -> WebhookShown:
 
 
 def disabled_event(webhook: Webhook, now: datetime) -> Event:
-    """For the organization's other webhooks: this one was switched off by us."""
-    return plain_event(WEBHOOK_DISABLED, {"webhook": represent_webhook(webhook)}, now)
+    """For the organization's other webhooks: this one was switched off by us. Of its address they learn the host: what
+    comes after it may be a secret."""
+    address = urlsplit(webhook.url)
+    shown = {**represent_webhook(webhook), "url": f"{address.scheme}://{address.netloc}/"}
+    return plain_event(WEBHOOK_DISABLED, {"webhook": shown}, now)
 
 
 async def create_webhook(
@@ -117,9 +122,12 @@ async def create_webhook(
     vault: Vault,
     now: datetime,
 ) -> tuple[Webhook, str]:
-    """Subscribe a URL; return the webhook and, for the only time, its secret. Raises InvalidInput for an event type
+    """Subscribe a URL; return the webhook and, for the only time, its secret. Raises Conflict where there are too many,
+    since every event is written down for each of them, and InvalidInput for an event type
     that there is not."""
     webhook_id, secret = new_id(), new_signing_secret()
+    if await conn.fetchval(SQL.count_webhooks, org_id) >= MOST_WEBHOOKS:
+        raise Conflict(f"This organization has {MOST_WEBHOOKS} webhooks, which is the most. Delete one of them first.")
     await _know_event_types(conn, org_id, event_type_ids)
     sealed, names = _seal_headers(headers or {}, vault)
     values = (url, list(events), event_type_ids, description, active, vault.seal(secret.encode()), sealed, names, now)
@@ -145,11 +153,11 @@ async def update_webhook(
     """Merge the changes (url, events, event_type_ids, headers, description, active). A paused webhook gets nothing of
     what happens meanwhile; what it was owed before waits. Headers are replaced together. Raises NotFound, and
     InvalidInput for an event type that there is not."""
-    await conn.fetchval(SQL.lock_webhook, org_id, webhook_id)
-    before = await get_webhook(conn, org_id, webhook_id)
+    before = await lock_webhook(conn, org_id, webhook_id)
     await _know_event_types(conn, org_id, changes.get("event_type_ids"))
-    if "headers" in changes:
-        await conn.execute(SQL.set_headers, org_id, webhook_id, *_seal_headers(changes["headers"], vault), now)
+    if "headers" in changes or _moves(before.url, changes.get("url")):
+        sealed = _seal_headers(changes.get("headers", {}), vault)
+        await conn.execute(SQL.set_headers, org_id, webhook_id, *sealed, now)
     merged = dataclasses.replace(before, **{name: value for name, value in changes.items() if name != "headers"})
     if merged != before:
         values = (merged.url, list(merged.events), merged.event_type_ids, merged.description, merged.active, now)
@@ -174,6 +182,17 @@ async def delete_webhook(conn: Connection, org_id: UUID, webhook_id: UUID, now: 
     if not affected(await conn.execute(SQL.delete_webhook, org_id, webhook_id, now)):
         raise NotFound("No such webhook in this organization.")
     await conn.execute(SQL.drop_owed, org_id, webhook_id, now)
+
+
+async def lock_webhook(conn: Connection, org_id: UUID, webhook_id: UUID) -> Webhook:
+    """Before its deliveries are written in numbers: whoever writes down attempts holds it, too. Raises NotFound."""
+    await conn.fetchval(SQL.lock_webhook, org_id, webhook_id)
+    return await get_webhook(conn, org_id, webhook_id)
+
+
+def _moves(old: str, new: str | None) -> bool:
+    """Whether the new address is another receiver's, who must not get the old one's credentials."""
+    return new is not None and urlsplit(old)[:2] != urlsplit(new)[:2]
 
 
 async def _know_event_types(conn: Connection, org_id: UUID, event_type_ids: Sequence[UUID] | None) -> None:

@@ -30,6 +30,7 @@ ROUTES = (
             body=WebhookIn,
             answer=One("webhook", WebhookCreated),
             status=201,
+            problems=("conflict",),
             replays=True,
         ),
     ),
