@@ -1,71 +1,51 @@
-"""Who gets the next slot: quick webhooks nearly all, slow and unknown ones a share, and nobody beyond the lease."""
+"""Who gets the next slot: quick webhooks most, slow and unknown ones a share, and nobody beyond the lease."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from app.core.ids import new_id
-from app.domain.webhooks.deliver import Delivery
 from app.domain.webhooks.deliveries import Claimed
+from tests.workers.queueing import LONGEST, NOW, OTHERS, line_up, owed, prove, take_all
 from workers.slots import Slots
 
-NOW = datetime(2030, 1, 1, tzinfo=UTC)
-LONGEST = timedelta(seconds=16)
 QUICK, HANGING, OTHER = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
-def owed(webhook_id: UUID, count: int, lease: timedelta = timedelta(seconds=31)) -> list[Claimed]:
-    def one() -> Delivery:
-        return Delivery(UUID(int=9), new_id(), new_id(), webhook_id, "booking.created", b"{}", "", (), 0, 0, NOW)
-
-    return [Claimed(one(), NOW + lease) for _ in range(count)]
-
-
-def line_up(slots: Slots, webhook_id: UUID, count: int) -> None:
-    slots.put(owed(webhook_id, count), slots.room(NOW), NOW)
-
-
-def take_all(slots: Slots, now: datetime = NOW) -> list[Delivery]:
-    return list(iter(lambda: slots.take(now), None))
-
-
-def prove(slots: Slots, webhook_id: UUID, after: timedelta = timedelta(0)) -> None:
-    line_up(slots, webhook_id, 1)
-    (sent,) = take_all(slots)
-    slots.finished(sent, NOW + after, delivered=True)
-
-
-def test_an_unknown_webhook_gets_a_tenth_and_a_quick_one_all_but_a_tenth() -> None:
+def test_an_unknown_webhook_gets_a_tenth_and_a_quick_one_half() -> None:
     slots = Slots(100, LONGEST)
     line_up(slots, QUICK, 200)
     first = take_all(slots)
     assert len(first) == 10
     for each in first:
         slots.finished(each, NOW, delivered=True)
-    assert len(take_all(slots)) == 90
+    assert len(take_all(slots)) == 50
     line_up(slots, OTHER, 30)
     assert len(take_all(slots)) == 10
 
 
-def test_slow_webhooks_together_hold_a_quarter() -> None:
+def test_slow_webhooks_together_hold_a_quarter_the_last_fifth_of_it_for_an_organization_with_none() -> None:
     slots = Slots(100, LONGEST)
     for number in range(10, 20):
         prove(slots, UUID(int=number), timedelta(seconds=2))
+    prove(slots, OTHER, timedelta(seconds=2), org_id=OTHERS)
     for number in range(10, 20):
         line_up(slots, UUID(int=number), 10)
-    assert len(take_all(slots)) == 25
+    assert len(take_all(slots)) == 20
     assert slots.room(NOW).of[UUID(int=10)] == 0
-    prove(slots, QUICK)
-    line_up(slots, QUICK, 200)
-    assert len(take_all(slots)) == 65
+    assert slots.room(NOW).of[OTHER] == 10
+    line_up(slots, OTHER, 10, org_id=OTHERS)
+    assert len(take_all(slots)) == 1
+    prove(slots, QUICK, org_id=OTHERS)
+    line_up(slots, QUICK, 200, org_id=OTHERS)
+    assert len(take_all(slots)) == 40, "as many as are free beside it"
 
 
 def test_what_waits_behind_a_webhook_that_begins_to_hang_is_given_back() -> None:
     slots = Slots(100, LONGEST)
     prove(slots, HANGING)
     line_up(slots, HANGING, 400)
-    assert len(take_all(slots)) == 90
-    assert slots.room(NOW).total < 200
-    assert len(slots.review(NOW + timedelta(seconds=0.6))) == 300
+    assert len(take_all(slots)) == 50
+    assert slots.room(NOW).of[HANGING] == 50
+    assert len(slots.review(NOW + timedelta(seconds=0.6))) == 340
     assert slots.waiting == 10
     assert slots.room(NOW).of[HANGING] == 0
 
