@@ -5,6 +5,7 @@ The one rule: what the caller can mend is said in one line on standard error, wi
 
 import argparse
 import asyncio
+import io
 import json
 import os
 import sys
@@ -40,6 +41,10 @@ _MISUSE = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; return the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # a terminal that lacks a letter of a name shows it as \u…, and the command goes on
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(argv)
     try:
         code: int = options.run(options)
@@ -138,8 +143,10 @@ def _add_webhooks(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
         "no connection from outside. The secret is printed, and stays the same for a key. Waits for a server or a "
         "receiver that is away; what the receiver answers is printed, and not tried again.",
     )
-    listening.add_argument("--forward-to", metavar="URL", help="such as localhost:3000/hooks (default: print only)")
-    listening.add_argument("--events", default="", help="some, separated by commas (default: all)")
+    listening.add_argument(
+        "--forward-to", metavar="URL", help="such as localhost:3000/hooks or 3000 (default: print only)"
+    )
+    listening.add_argument("--events", help="some, separated by commas (default: all)")
     listening.add_argument("--since", type=arguments.instant, help="such as 2026-11-01T00:00:00Z (default: now)")
     listening.add_argument("--header", action="append", default=[], help="to send, too: 'Name: value'; several times")
     listening.add_argument("--print-json", action="store_true", help="print the events as JSON, one a line")
@@ -267,7 +274,9 @@ def _zones(options: argparse.Namespace) -> int:
 
 
 def _listen(options: argparse.Namespace) -> int:
-    names = [name.strip() for name in options.events.split(",") if name.strip()]
+    names = [name.strip() for name in (options.events or "").split(",") if name.strip()]
+    if options.events is not None and not names:
+        raise ConfigurationError("--events names none; leave it away for all, or see `slotwire trigger --list`")
     wish = Wish(
         server=_server(options),
         forward_to=receiver_url(options.forward_to) if options.forward_to is not None else None,

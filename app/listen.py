@@ -9,6 +9,7 @@ import base64
 import hmac
 import ipaddress
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -23,13 +24,14 @@ from app.core.ids import Kind, decode, encode, new_id
 from app.core.settings import ConfigurationError
 from app.core.times import iso
 from app.domain.webhooks.addresses import Guard, check_url
-from app.domain.webhooks.deliver import Delivery, Outcome, attempt, open_session
+from app.domain.webhooks.deliver import Delivery, Outcome, attempt
 from app.domain.webhooks.headers import check_header
 from app.domain.webhooks.signing import PREFIX
-from app.remote import Away, Remote, Server, connect
+from app.remote import Away, Remote, Server, Stranger, connect, is_host, printable
 
 _SCOPE = "webhooks:read"
-_POLL_SECONDS = 0.5
+# Twice a second would be a fifth of what a key may ask; nobody sits before a log that has been quiet for a minute.
+_POLL_SECONDS, _QUIET_POLL_SECONDS, _QUIET_SECONDS = 0.5, 2.0, 60.0
 _LONGEST_PAUSE_SECONDS = 8.0
 # As long as a webhook's receiver has.
 _TIMEOUT_SECONDS = 15.0
@@ -68,12 +70,19 @@ def run_listen(wish: Wish) -> int:
 
 
 def receiver_url(text: str) -> str:
-    """The URL of `localhost:3000/hooks`, or of a whole one. Raises ConfigurationError."""
+    """The URL of `3000`, of `localhost:3000/hooks`, or of a whole one. Raises ConfigurationError."""
+    whole = f"localhost:{text}" if text.isascii() and text.isdecimal() else text
     try:
-        return str(check_url(text if "://" in text else f"http://{text}", _ANYWHERE))
-    except InvalidInput as error:
-        told = "; ".join(each.message for each in error.errors)
-        raise ConfigurationError(f"--forward-to: {told}; or one such as localhost:3000/hooks") from None
+        url = check_url(whole if "://" in whole else f"http://{whole}", _ANYWHERE)
+        readable = is_host(url.raw_host or "")
+    except InvalidInput:
+        readable = False
+    if not readable:
+        raise ConfigurationError(
+            f"--forward-to: {text!r} is no receiver's address; expected one such as localhost:3000/hooks, or 3000 for "
+            "that port of this machine, without a user name (--header gives an Authorization)"
+        )
+    return str(url)
 
 
 def header(text: str) -> tuple[str, str]:
@@ -94,13 +103,25 @@ def secret_of(key: str) -> str:
 async def _listen(wish: Wish) -> int:
     async with (
         connect(wish.server) as remote,
-        open_session(guard=_ANYWHERE, concurrency=1, timeout_seconds=_TIMEOUT_SECONDS) as session,
+        open_session() as session,
     ):
         organization = await remote.greet(_SCOPE)
         listener = Listener(wish, remote, session)
         listener.introduce(organization)
         await listener.run()
     return 0
+
+
+def open_session() -> aiohttp.ClientSession:
+    """As a webhook's, but for the names, which are those that this machine knows, of its neighbours (.local), too."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(resolver=aiohttp.ThreadedResolver(), limit=1),
+        timeout=aiohttp.ClientTimeout(total=_TIMEOUT_SECONDS),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": "Slotwire-Webhooks/1", "Content-Type": "application/json"},
+        skip_auto_headers=["Accept-Encoding"],
+        auto_decompress=False,
+    )
 
 
 class Listener:
@@ -111,6 +132,7 @@ class Listener:
         self._remote = remote
         self._session = session
         self._place = ("since", iso(wish.since or remote.clock))
+        self._heard_at = time.monotonic()
 
     def introduce(self, organization: str) -> None:
         wish = self._wish
@@ -127,8 +149,10 @@ class Listener:
             for event in events:
                 await self._take(event)
                 self._place = ("cursor", event["id"])
+                self._heard_at = time.monotonic()
             if not more:
-                await asyncio.sleep(_POLL_SECONDS)
+                quiet = time.monotonic() - self._heard_at > _QUIET_SECONDS
+                await asyncio.sleep(_QUIET_POLL_SECONDS if quiet else _POLL_SECONDS)
 
     async def _next(self) -> tuple[list[dict[str, Any]], bool]:
         """The next page of the log, and whether there is another one. A server that is away is waited for."""
@@ -137,6 +161,7 @@ class Listener:
         while True:
             try:
                 page = await self._remote.ask("GET", "/v1/events", query=[self._place, ("samples", "true"), *filters])
+                found = _page(page)
             except Away as away:
                 if not told:
                     self._say(f"the server is away ({away}); trying again, nothing is lost")
@@ -145,14 +170,7 @@ class Listener:
                 continue
             if told:
                 self._say("the server is back")
-            try:
-                events, more = list(page["events"]), bool(page["pagination"]["has_more"])
-                known = all(decode(Kind.EVENT, each["id"]) and str(each["type"]) for each in events)
-            except (KeyError, TypeError, AttributeError):
-                known = False
-            if not known:
-                raise self._remote.stranger()
-            return events, more
+            return found
 
     async def _take(self, event: dict[str, Any]) -> None:
         """Print it, and forward it until somebody was there to get it."""
@@ -168,7 +186,7 @@ class Listener:
 
     def _delivery(self, event: dict[str, Any], body: bytes, url: str) -> Delivery:
         event_id = decode(Kind.EVENT, event["id"])
-        assert event_id is not None  # noqa: S101 -- see `_next`
+        assert event_id is not None  # noqa: S101 -- see `_is_event`
         return Delivery(
             org_id=_NOBODY,
             id=new_id(),
@@ -210,11 +228,25 @@ class Listener:
         print(f"{moment}  {line}", file=sys.stderr if self._wish.as_json else sys.stdout, flush=True)
 
 
+def _page(page: Mapping[str, Any]) -> tuple[list[dict[str, Any]], bool]:
+    """Its events, and whether there are more. Raises Stranger."""
+    events, pagination = page.get("events"), page.get("pagination")
+    if not isinstance(events, list) or not isinstance(pagination, dict) or not all(map(_is_event, events)):
+        raise Stranger(200)
+    return events, bool(pagination.get("has_more"))
+
+
+def _is_event(found: object) -> bool:
+    if not isinstance(found, dict) or not isinstance(found.get("id"), str) or not isinstance(found.get("type"), str):
+        return False
+    # it is sent as a header
+    return decode(Kind.EVENT, found["id"]) is not None and found["type"].isascii() and found["type"].isprintable()
+
+
 def _answer(outcome: Outcome) -> str:
     if outcome.status_code is None:
         return f"[failed: {_FAILURES.get(outcome.error or '', outcome.error)}]"
     if outcome.delivered:
         return f"[{outcome.status_code}]"
-    first = (outcome.response or "").strip().partition("\n")[0][:_SHOWN]
-    shown = "".join(each if each.isprintable() else " " for each in first).strip()
+    shown = printable((outcome.response or "").strip().partition("\n")[0][:_SHOWN])
     return f"[{outcome.status_code}{': ' + shown if shown else ''}]"

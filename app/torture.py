@@ -19,7 +19,7 @@ from typing import Any
 from app.arena import Answer, Arena, ArenaError, enter
 from app.core.settings import ConfigurationError
 from app.core.times import iso
-from app.remote import DEFAULT_URL, check_key, facts, is_local
+from app.remote import find_key, find_url
 
 _DAYS_AHEAD = 7
 _STEP = timedelta(minutes=5)
@@ -120,22 +120,13 @@ def run_torture(aim: Aim) -> int:
 
 def _find_target(aim: Aim) -> tuple[str, str]:
     """Where to, and by which key. The demo's key is for this machine only."""
-    url = (aim.url or str(facts(aim.data_dir / "run.json").get("base_url") or DEFAULT_URL)).rstrip("/")
-    local = is_local(url, "--url")
+    url, local = find_url(aim.url, aim.data_dir, "--url")
     if not local and not aim.remote:
         raise ConfigurationError(
             f"{url} is not this machine, and torture makes real bookings by the hundred; "
             "add --yes-remote if that server is yours to torture"
         )
-    key = aim.key
-    if not key and local:
-        key = facts(aim.data_dir / "demo.json").get("api_key")
-    if not key:
-        raise ConfigurationError(
-            "no API key: name one with --key or SLOTWIRE_API_KEY, or start `slotwire up`, whose demo key is used"
-        )
-    check_key(key)
-    return url, key
+    return url, find_key(aim.key, aim.data_dir, local=local)
 
 
 async def _torture(aim: Aim, url: str, key: str) -> int:

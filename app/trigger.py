@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from app.core.settings import ConfigurationError
 from app.domain.webhooks.subscriptions import EVENTS
-from app.remote import Away, Server, connect
+from app.remote import Away, Server, Stranger, connect, printable
 
 _SCOPE = "webhooks:write"
 
@@ -39,11 +39,10 @@ async def _trigger(server: Server, event: str, webhook: str | None) -> str:
         body = {"event": event} if webhook is None else {"event": event, "webhook_id": webhook}
         try:
             answer = await remote.ask("POST", "/v1/events/test", body)
+            made = answer["event"].get("id") if isinstance(answer.get("event"), dict) else None
+            if not isinstance(made, str):
+                raise Stranger(201)
         except Away as away:
             raise ConfigurationError(f"{server.url} does not answer ({away}); try again") from None
-        try:
-            made = answer["event"]["id"]
-        except (KeyError, TypeError):
-            raise remote.stranger() from None
     heard = "`slotwire listen` hears it" + (f", and {webhook} gets it" if webhook else "")
-    return f"{event} [{made}]: {heard}"
+    return f"{event} [{printable(made)}]: {heard}"

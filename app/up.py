@@ -193,6 +193,7 @@ class Up:
         """Tell `slotwire bootstrap` and `doctor` where everything is; private, because addresses hold passwords."""
         facts = {
             "pid": os.getpid(),
+            "host": _reachable(self.host),
             "port": self.port,
             "base_url": self.settings.base_url,
             "database_url": self.settings.database_url,

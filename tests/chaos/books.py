@@ -152,6 +152,16 @@ def gaps(ledger: Ledger, events: Sequence[Logged]) -> list[str]:
     return complaints + [f"{each} has events, and no answer told of it" for each in of]
 
 
+def premature(early: Iterable[str]) -> list[str]:
+    """Events that came before they could be found: they may never have happened."""
+    return [f"{event_id} was delivered and not to be found" for event_id in early]
+
+
+def redirected(calls: int) -> list[str]:
+    """Calls of a path that nobody subscribed: only a redirect leads there."""
+    return ["a redirect was followed"] * calls
+
+
 def missing(events: Sequence[Logged], receipts: Iterable[Receipt]) -> list[str]:
     """Events that a receiver never accepted."""
     reached = {each.event_id for each in receipts if each.accepted}

@@ -54,6 +54,12 @@ class Options:
     seed: int
     report: Path | None
 
+    @property
+    def again(self) -> str:
+        """What repeats it."""
+        form = "--short" if self.seconds is None else f"--seconds {self.seconds:g}"
+        return f"{form} --seed {self.seed}"
+
 
 def options(given: str | None) -> Options:
     """given: what stands in CHAOS; None: the short form."""

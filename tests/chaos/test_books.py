@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from app.domain.webhooks.signing import new_signing_secret, standard_signature, x_signature
-from tests.chaos import books
+from tests.chaos import books, receivers
+from tests.chaos.audit import GONE_SECONDS, state
 from tests.chaos.books import LIBRARIES, Found, Held, Ledger, Logged, Receipt, Verifier
+from tests.chaos.receivers import Receiver
 from tests.chaos.report import grid
 from tests.chaos.scenario import options
 from tests.chaos.stage import complaints
@@ -163,6 +166,77 @@ def test_order_is_that_of_the_first_attempts(events: list[Logged]) -> None:
     assert len(books.overtaken(events, retried)) == 1
 
 
+ON = {"active": True, "disabled_reason": None}
+GONE = {"active": False, "disabled_reason": "gone"}
+
+
+def test_a_receiver_that_was_given_up() -> None:
+    receiver = Receiver("well", receivers.well)
+    assert state(receiver, ON) == []
+    assert state(receiver, {"active": False, "disabled_reason": "failing"}) == ["it was switched off: failing"]
+
+
+def test_one_that_is_gone_and_is_asked_again() -> None:
+    """What a killed worker could not write down may come once more."""
+    receiver = Receiver("gone", receivers.gone, lives=False, left=True)
+    receiver.receipts = [receipt(1, 100.0, accepted=False), receipt(1, 99.9 + GONE_SECONDS, accepted=False)]
+    assert state(receiver, GONE) == []
+    assert len(state(receiver, ON)) == 1
+    receiver.receipts.append(receipt(2, 100.1 + GONE_SECONDS, accepted=False))
+    assert [text[:5] for text in state(receiver, GONE)] == ["evn_2"]
+    assert len(state(receiver, ON)) == 2
+
+
+def test_one_that_is_gone_and_got_nothing() -> None:
+    receiver = Receiver("gone", receivers.gone, lives=False, left=True)
+    assert len(state(receiver, ON)) == 1
+    assert state(receiver, GONE) == []
+
+
+async def called(receiver: Receiver, url: str, verb: str = "POST") -> None:
+    await receiver.start()
+    secret = new_signing_secret()
+    receiver.subscribed("whk_1", secret)
+    body = BODY.replace(b"}", b',"timestamp":"2026-06-03T12:00:00Z"}')
+    signed = {
+        "X-Signature": x_signature([secret], int(time.time()), body),
+        "X-Event-Id": "evn_1",
+        "X-Delivery-Id": "dlv_1",
+        "webhook-id": "evn_1",
+        "webhook-timestamp": str(int(time.time())),
+        "webhook-signature": standard_signature([secret], "evn_1", int(time.time()), body),
+    }
+    try:
+        async with aiohttp.ClientSession() as http, http.request(verb, url, data=body, headers=signed):
+            pass
+    finally:
+        await receiver.stop()
+
+
+@pytest.mark.parametrize("verb", ["POST", "GET"])
+async def test_a_redirect_that_was_followed(verb: str) -> None:
+    """As whoever follows one would call: with the same request, or with a GET."""
+    receiver = Receiver("well", receivers.well)
+    await called(receiver, receiver.url)
+    assert (books.redirected(receiver.elsewhere), receiver.faults, len(receiver.receipts)) == ([], [], 1)
+    await called(receiver, receiver.other_url, verb)
+    assert books.redirected(receiver.elsewhere) == ["a redirect was followed"]
+
+
+@pytest.mark.parametrize("committed", [True, False])
+async def test_an_event_before_its_commit(committed: bool) -> None:
+    early: list[str] = []
+
+    async def is_committed(event_id: str) -> bool:
+        assert event_id == "evn_1"
+        return committed
+
+    receiver = Receiver("looks", receivers.looking_up(is_committed, early))
+    await called(receiver, receiver.url)
+    wanted = [] if committed else ["evn_1 was delivered and not to be found"]
+    assert books.premature(early) == wanted
+
+
 def headers(secret: str, moment: int) -> dict[str, str]:
     return {
         "X-Signature": x_signature([secret], moment, BODY),
@@ -201,6 +275,10 @@ def test_what_can_be_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     wanted = options("--seconds 60 --seed 7 --report chaos.txt")
     assert (wanted.seconds, wanted.seed, wanted.report) == (60.0, 7, Path("chaos.txt"))
     assert options("--seed 7").seconds == 300.0
+    for given in ("--short --seed 7", "--seconds 60 --seed 7", "--seconds 0.5 --seed 9"):
+        assert options(given).again == given
+        assert options(options(given).again) == options(given)
+    assert options(None).again.startswith("--short --seed ")
     with pytest.raises(SystemExit):
         options("--sconds 60")
     assert "unrecognized arguments: --sconds" in capsys.readouterr().err

@@ -20,7 +20,7 @@ async def test_nothing_is_lost_whatever_is_killed(tmp_path: Path, caplog: pytest
     # the suite's own pool hears of each death of the database, too
     caplog.set_level(logging.ERROR, "asyncpg.pool")
     wanted = options(CHAOS)
-    print(f"\nseed {wanted.seed}; the same order and victims again: make chaos ARGS='--seed {wanted.seed}'\n")
+    print(f"\nseed {wanted.seed}; the same order and victims again: make chaos ARGS='{wanted.again}'\n")
     outcome = await run(tmp_path, wanted)
     print(outcome.text)
     if wanted.report:

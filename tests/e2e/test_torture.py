@@ -281,7 +281,7 @@ async def run_against(pretender: Pretender, *arguments: str) -> Done:
 async def test_without_arguments_it_finds_a_running_up(tmp_path: Path) -> None:
     pretender = Pretender()
     async with pretender.serving() as url:
-        (tmp_path / "run.json").write_text(json.dumps({"base_url": url}))
+        (tmp_path / "run.json").write_text(json.dumps({"port": int(url.rpartition(":")[2])}))
         (tmp_path / "demo.json").write_text(json.dumps({"api_key": KEY}))
         done = await torture(SLOTWIRE_DATA_DIR=str(tmp_path), SLOTWIRE_API_KEY="")
     assert (done.code, done.err) == (0, "")

@@ -180,6 +180,7 @@ def test_from_nothing_to_a_booking_and_back_to_nothing(start: Start) -> None:
     run_file = up.data_dir / "run.json"
     facts = json.loads(run_file.read_text())
     assert (facts["pid"], facts["port"], facts["base_url"]) == (up.process.pid, up.port, f"http://127.0.0.1:{up.port}")
+    assert facts["host"] == "127.0.0.1"
     assert facts["database_url"].startswith("postgresql://")
     assert facts["redis_url"].startswith("unix://")
     assert {path.stat().st_mode & 0o777 for path in (run_file, up.data_dir / "secret_keys")} == {0o600}

@@ -7,7 +7,6 @@ import hmac
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -88,6 +87,12 @@ def cases() -> list[Case]:
         Case("a time without end", f"t={'9' * 5000},{item}", right=False),
         Case("the time last", f"{item},{sent}", right=False),
         Case("not ASCII", f"{sent},v1=\u00e9\U0001f41d", right=False),
+        Case("bytes that are no text", f"{sent},v1=\udce9", right=False),
+        Case("bytes that are no text before the right one", f"{sent},\udcff\udcfe,{item}", right=True),
+        Case("bytes that are no text behind the right one", f"{good}\udce9", right=False),
+        Case("bytes that are no text in the time", f"t={now}\udce9,{item}", right=False),
+        Case("bytes that are no text in the place of the time", f"\udce9,{item}", right=False),
+        Case("nothing but bytes that are no text", "\udc80\udcc3", right=False),
         Case("nonsense", "nonsense", right=False),
         Case("commas", ",,,", right=False),
         Case("empty", "", right=False),
@@ -103,28 +108,38 @@ def block(language: str) -> str:
     return str(found)
 
 
-# What reads the cases, asks the document's function, and prints what it said of each.
+# What reads the cases, asks the document's function, and prints what it said of each. The bytes of a header become what
+# servers of the language make of them: surrogates (aiohttp), Latin-1 (Node.js), bytes that say they are UTF-8 (Ruby).
 PYTHON = """
 import base64, json, pathlib, sys
 cases = json.loads(pathlib.Path(sys.argv[1]).read_text())
-said = [verify(base64.b64decode(each["body"]), each["header"], each["secret"]) for each in cases]
+text = lambda each: base64.b64decode(each["header"]).decode("utf-8", "surrogateescape")
+said = [verify(base64.b64decode(each["body"]), text(each), each["secret"]) for each in cases]
 print(json.dumps(said))
 """
 JAVASCRIPT = """
 import { readFileSync } from "node:fs";
 const cases = JSON.parse(readFileSync(process.argv[2], "utf8"));
-console.log(JSON.stringify(cases.map((each) => verify(Buffer.from(each.body, "base64"), each.header, each.secret))));
+const bytes = (text) => Buffer.from(text, "base64");
+const said = cases.map((each) => verify(bytes(each.body), bytes(each.header).toString("latin1"), each.secret));
+console.log(JSON.stringify(said));
 """
 PHP = """
 $cases = json_decode(file_get_contents($argv[1]), true);
-$said = fn ($each) => verify(base64_decode($each['body']), $each['header'], $each['secret']);
+$said = fn ($each) => verify(base64_decode($each['body']), base64_decode($each['header']), $each['secret']);
 echo json_encode(array_map($said, $cases));
 """
 RUBY = """
 require "json"
-require "base64"
 cases = JSON.parse(File.read(ARGV[0], encoding: "utf-8"))
-puts JSON.dump(cases.map { |each| verify(Base64.decode64(each["body"]), each["header"], each["secret"]) })
+said = ["utf-8", "binary"].map do |encoding|
+  cases.map do |each|
+    body, header = each.values_at("body", "header").map { |text| text.unpack1("m") }
+    verify(body, header.force_encoding(encoding), each["secret"])
+  end
+end
+raise "it depends on the encoding" if said.uniq.length > 1
+puts JSON.dump(said[0])
 """
 GO = """
 package main
@@ -138,8 +153,8 @@ import (
 )
 
 type one struct {
-	Header, Secret string
-	Body           []byte
+	Secret       string
+	Header, Body []byte
 }
 
 func main() {
@@ -150,7 +165,7 @@ func main() {
 	}
 	said := make([]bool, len(cases))
 	for number, each := range cases {
-		said[number] = webhooks.Verify(each.Body, each.Header, each.Secret, 5*time.Minute)
+		said[number] = webhooks.Verify(each.Body, string(each.Header), each.Secret, 5*time.Minute)
 	}
 	json.NewEncoder(os.Stdout).Encode(said)
 }
@@ -196,13 +211,12 @@ def go(folder: Path) -> list[str]:
 @pytest.mark.parametrize("prepare", [python, javascript, php, ruby, go], ids=lambda each: each.__name__)
 def test_the_verifier_of_the_document(prepare: Callable[[Path], list[str]], tmp_path: Path) -> None:
     command = prepare(tmp_path)
-    if shutil.which(command[0]) is None:
-        pytest.skip(f"no {command[0]} here")
+    if reason := obstacle(command[0], tmp_path):
+        pytest.skip(reason)
     # compiled before the cases are made, which are a matter of seconds
     asked = tmp_path / "cases.json"
     for given in ([], cases()):
-        rows = [{**vars(each), "body": base64.b64encode(each.body).decode()} for each in given]
-        asked.write_text(json.dumps(rows))
+        asked.write_text(json.dumps([row(each) for each in given]))
         done = subprocess.run(
             [*command, str(asked)],
             cwd=tmp_path,
@@ -216,6 +230,71 @@ def test_the_verifier_of_the_document(prepare: Callable[[Path], list[str]], tmp_
         assert len(said) == len(given)
         wrong = [case.name for case, answer in zip(given, said, strict=True) if answer is not case.right]
         assert wrong == []
+
+
+def row(case: Case) -> dict[str, str]:
+    header = case.header.encode("utf-8", "surrogateescape")
+    return {
+        "body": base64.b64encode(case.body).decode(),
+        "header": base64.b64encode(header).decode(),
+        "secret": case.secret,
+    }
+
+
+# How each says its version, and the oldest that the document names.
+ASKED = {
+    "php": (["php", "-r", "echo PHP_VERSION;"], (7, 4)),
+    "ruby": (["ruby", "-e", "print RUBY_VERSION"], (3, 0)),
+    "go": (["go", "version"], (1, 19)),
+}
+
+
+def obstacle(program: str, folder: Path) -> str | None:
+    """Why it cannot be run here: it is not there, does not start, or is too old."""
+    if program not in ASKED:
+        return None
+    command, oldest = ASKED[program]
+    try:
+        said = subprocess.run(command, env=environment(folder), capture_output=True, timeout=60, check=True).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        return f"{program} does not start here ({error})"
+    found = re.search(rb"(\d+)\.(\d+)", said)
+    if found is None or (int(found[1]), int(found[2])) < oldest:
+        return f"{program} {said.decode(errors='replace').strip()} is too old"
+    return None
+
+
+@pytest.mark.parametrize(
+    ("script", "said"),
+    [
+        ("exit 1", "php does not start here"),
+        ("echo 7.3.33", "php 7.3.33 is too old"),
+        ("echo 5.6", "php 5.6 is too old"),
+        ("echo hello", "php hello is too old"),
+        ("echo 7.4.0", None),
+        ("echo 8.10.1-dev", None),
+    ],
+)
+def test_an_interpreter_that_is_broken_or_too_old_is_passed_over(
+    script: str, said: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = tmp_path / "php"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    found = obstacle("php", tmp_path)
+    assert found == said or (found or "").startswith(said or "-")
+
+
+def test_one_that_is_not_there_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert (obstacle("ruby", tmp_path) or "").startswith("ruby does not start here")
+
+
+def test_the_document_says_for_which_versions_they_are() -> None:
+    names = {"php": "PHP", "ruby": "Ruby", "go": "Go"}
+    for program, (_, (major, minor)) in ASKED.items():
+        assert re.search(rf"{names[program]} {major}\.{minor}\b", DOCUMENT), program
 
 
 def environment(folder: Path) -> dict[str, str]:

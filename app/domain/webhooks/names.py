@@ -2,12 +2,13 @@
 
 The one rule: a look-up costs a socket and a timer, and never makes another one wait. getaddrinfo would block one of a
 few threads for as long as a name server is silent; with as many such names nobody's deliveries went out. (c-ares has a
-thread of its own to offer, too; with it, one look-up in some thousand fails for no reason while another channel ends.)
+thread of its own to offer, too; this needs none.)
 """
 
 import asyncio
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 
 import pycares
 from pycares import ARES_SOCKET_BAD, AddrInfoResult
@@ -18,6 +19,12 @@ from app.core.settings import split_nameserver
 # so that one that is slow with a name is waited for about as long as an attempt may take.
 _SECONDS, _TRIES = 2.0, 6
 _SHORTEST_PAUSE_SECONDS = 0.005
+# c-ares keeps every answer for as long as its TTL says, up to an hour, however many there are. pycares has no option
+# against that; so it is made to forget.
+_KEPT_SECONDS, _KEPT_ANSWERS = 10.0, 500
+_RESOLV_CONF = Path("/etc/resolv.conf")
+# Where no name server is (RFC 5737); never asked.
+_NOBODY = "192.0.2.1:9"
 # Nobody answered: perhaps the system asks somebody else by now.
 _UNREACHED = frozenset({pycares.errno.ARES_ETIMEOUT, pycares.errno.ARES_ECONNREFUSED})
 
@@ -32,7 +39,8 @@ class NameNotResolved(OSError):
 
 class Names:
     """One client of some name servers; whoever made it closes it. nameservers: none named means whom the system asks.
-    The hosts file goes first, as ever."""
+    The hosts file goes first, unless the system says otherwise. What a name server changes is seen within ten seconds,
+    whatever its TTL says."""
 
     def __init__(self, nameservers: Sequence[str]) -> None:
         self._loop = asyncio.get_running_loop()
@@ -42,10 +50,14 @@ class Names:
         self._pending: set[asyncio.Future[AddrInfoResult]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._asked, self._forgot_at = 0, self._loop.time()
         self._chosen = [_in_c_ares_words(each) for each in nameservers]
-        self._channel = pycares.Channel(
-            servers=self._chosen, timeout=_SECONDS, tries=_TRIES, lookups="fb", sock_state_cb=self._watch
-        )
+        # without `lookups`: pycares frees that text before c-ares reads it, and a channel that got other words finds
+        # nothing for as long as it lives
+        self._channel = pycares.Channel(servers=self._chosen, timeout=_SECONDS, tries=_TRIES, sock_state_cb=self._watch)
+        self._servers = self._chosen or self._channel.servers
+        # named either way, so that to forget is the same for both
+        self._channel.servers = self._servers
 
     async def look_up(self, host: str, family: int = socket.AF_UNSPEC) -> list[tuple[int, str]]:
         """(family, address) of every address, at least one. Raises NameNotResolved."""
@@ -64,6 +76,7 @@ class Names:
                 future.set_exception(NameNotResolved(str(pycares.errno.strerror(error)), error))
 
         try:
+            self._forget_in_time()
             self._channel.getaddrinfo(
                 host, None, family=socket.AddressFamily(family), type=socket.SOCK_STREAM, callback=answered
             )
@@ -74,7 +87,7 @@ class Names:
             raise NameNotResolved(str(error)) from None
         except NameNotResolved as error:
             if error.code in _UNREACHED and not self._chosen and not self._closed:
-                self._channel.reinit()
+                self._ask_whom_the_system_asks()
             raise
         found = [(node.family, node.addr[0].decode().partition("%")[0]) for node in result.nodes]
         if not found:
@@ -94,6 +107,26 @@ class Names:
         for fd in self._writes:
             self._loop.remove_writer(fd)
         self._channel.close()
+
+    def _forget_in_time(self) -> None:
+        """What is being looked up goes on. c-ares forgets when its name servers change. (A new channel would not know
+        which of them are silent, and `reinit` is work for a thread, which may close sockets that are watched here.)"""
+        self._asked += 1
+        if self._asked <= _KEPT_ANSWERS and self._loop.time() < self._forgot_at + _KEPT_SECONDS:
+            return
+        self._asked, self._forgot_at = 0, self._loop.time()
+        self._channel.servers = [*self._servers, _NOBODY]
+        self._channel.servers = self._servers
+
+    def _ask_whom_the_system_asks(self) -> None:
+        """Where it names nobody that can be read, those whom it named before."""
+        try:
+            lines = _RESOLV_CONF.read_text(errors="replace").splitlines()
+            found = [words[1] for words in map(str.split, lines) if len(words) > 1 and words[0] == "nameserver"]
+            self._channel.servers = found or self._servers
+        except (OSError, ValueError, pycares.AresError):
+            return
+        self._servers = found or self._servers
 
     def _watch(self, fd: int, readable: bool, writable: bool) -> None:
         """c-ares says what it waits for on a socket; nothing before it closes one."""
