@@ -15,10 +15,10 @@ from being tried.
 """
 
 from dataclasses import dataclass, field
-from enum import Enum
+from enum import IntEnum
 
 
-class Pace(Enum):
+class Pace(IntEnum):
     """What a webhook's receiver has shown; all but the quick are unproven."""
 
     UNKNOWN = 0

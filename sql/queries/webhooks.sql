@@ -130,9 +130,11 @@ with recursive waiting as (
         select f.no
         from shares q
         cross join lateral (
+            -- rows are compared, so that no index but the one that begins with the organization fits: another one's backlog
+            -- would be walked through
             select o.no from outbox o
-            where o.topic = 'event' and o.org_id = q.org_id and o.due_at <= $3
-            order by o.due_at, o.no limit q.most for update skip locked
+            where o.topic = 'event' and (o.org_id, o.due_at) >= (q.org_id, '-infinity') and (o.org_id, o.due_at) <= (q.org_id, $3)
+            order by o.org_id, o.due_at, o.no limit q.most for update skip locked
         ) f
     ))
     returning org_id, ref_id, no
@@ -225,9 +227,11 @@ with recursive queue as (
         from (
             select d.org_id, d.id, d.event_id, d.next_attempt_at
             from deliveries d
-            where d.org_id = o.org_id and d.webhook_id = o.webhook_id
-              and d.next_attempt_at <= $2 and (d.leased_until is null or d.leased_until < $2)
-            order by d.next_attempt_at
+            -- as in `fan_out`
+            where (d.org_id, d.webhook_id, d.next_attempt_at) >= (o.org_id, o.webhook_id, '-infinity')
+              and (d.org_id, d.webhook_id, d.next_attempt_at) <= (o.org_id, o.webhook_id, $2)
+              and d.next_attempt_at is not null and (d.leased_until is null or d.leased_until < $2)
+            order by d.org_id, d.webhook_id, d.next_attempt_at
             limit 10000
         ) h
         join events e on e.org_id = h.org_id and e.id = h.event_id

@@ -72,7 +72,7 @@ class AddressRefused(OSError):
     """A receiver's name resolves to an address that we do not send to."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Guard:
     """What the operator chose. development: http is fine. allowed: private networks that may be reached. ports: none
     named means all. nameservers: none named means whom the system asks."""

@@ -157,6 +157,8 @@ def _name(problem: BaseException) -> str:
 async def _excerpt(response: aiohttp.ClientResponse) -> str:
     """The beginning of the answer. The rest is read, too, as long as it is short: an answer that was read to its end
     leaves the connection for the next delivery."""
+    if response.content.at_eof():
+        return ""
     kept, count = bytearray(), 0
     async for chunk in response.content.iter_any():
         kept += chunk[: _EXCERPT_BYTES - len(kept)]
