@@ -31,11 +31,11 @@ SWEEP_SECONDS = 1.0
 _WATCH_SECONDS = 0.25
 _BATCH = 250
 # Events claim themselves when they are fanned out; retries and what found no room then are looked for so often.
-_CLAIM_EVERY = timedelta(milliseconds=50)
+_CLAIM_EVERY = timedelta(milliseconds=100)
 # So long after an event that waits for one of the same booking, whatever is written down may have been that one.
 _FOLLOWED = timedelta(seconds=20)
 # So long outcomes are gathered before they are written down, unless so many come sooner.
-_GATHER_SECONDS = 0.02
+_GATHER_SECONDS = 0.04
 _ENOUGH = 200
 _PAUSE_SECONDS = 1.0
 # So many more objects than before set off a collection: a batch in flight is more than the default of 700.

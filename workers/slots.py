@@ -95,7 +95,7 @@ class Slots:
         self._small = self._shares.small
         self._unproven_most = concurrency
         self._unproven_of_org = max(1, concurrency // 3)
-        self._quick_most = 4 * concurrency
+        self._quick_most = 5 * concurrency
         # a single claim may go beyond both of these, and then another one still finds room
         self._claim_most = 5 * concurrency // 2
         self._most = 12 * concurrency

@@ -42,10 +42,10 @@ def test_slow_webhooks_together_hold_a_quarter_the_last_fifth_of_it_for_an_organ
 def test_what_waits_behind_a_webhook_that_begins_to_hang_is_given_back() -> None:
     slots = Slots(100, LONGEST)
     prove(slots, HANGING)
-    line_up(slots, HANGING, 400)
+    line_up(slots, HANGING, 500)
     assert len(take_all(slots)) == 50
     assert slots.room(NOW).of[HANGING] == 50
-    assert len(slots.review(NOW + timedelta(seconds=0.6))) == 340
+    assert len(slots.review(NOW + timedelta(seconds=0.6))) == 440
     assert slots.waiting == 10
     assert slots.room(NOW).of[HANGING] == 0
 
@@ -157,7 +157,7 @@ def test_a_wish_to_be_left_alone_is_kept_in_mind() -> None:
 def test_who_had_no_room_is_asked_for_again_when_there_is() -> None:
     slots = Slots(100, LONGEST)
     prove(slots, QUICK)
-    line_up(slots, QUICK, 400)
+    line_up(slots, QUICK, 500)
     room = slots.room(NOW)
     assert room.of[QUICK] == 0
     slots.put([], room, NOW)
