@@ -53,7 +53,7 @@ class Queue:
     async def record(self, claimed: Claimed, now: datetime, status: int = 200, retry_after: int | None = None) -> None:
         error = None if status < 300 else f"http_{status}"
         async with self.conn.transaction():
-            await record(self.conn, [(claimed.delivery, Outcome(now, status, 1, error, None, retry_after))])
+            await record(self.conn, [(claimed.delivery, Outcome(now, status, 1, error, None, retry_after))], now)
 
     async def types(self, now: datetime) -> list[str]:
         """The types of what is due, which stays leased."""

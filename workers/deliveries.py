@@ -37,6 +37,8 @@ _FOLLOWED = timedelta(seconds=20)
 # So long outcomes are gathered before they are written down, unless so many come sooner.
 _GATHER_SECONDS = 0.04
 _ENOUGH = 200
+# A webhook that somebody holds, as a replay does for a second or two, is looked at again so soon.
+_HELD_SECONDS = 0.25
 _PAUSE_SECONDS = 1.0
 # So many more objects than before set off a collection: a batch in flight is more than the default of 700.
 _COLLECT_AFTER = 20_000
@@ -61,6 +63,8 @@ class Deliveries:
         self._slots = Slots(settings.webhook_concurrency, longest)
         self._senders: set[asyncio.Task[None]] = set()
         self._tried: list[Tried] = []
+        # how many outcomes wait for somebody who holds their webhook
+        self._held = 0
         self._unsent: list[Claimed] = []
         # whether the database probably holds more than was claimed
         self._more = True
@@ -229,7 +233,7 @@ class Deliveries:
 
     async def _record_all(self) -> None:
         """Write down outcomes as they come, until the last sender has left."""
-        while self._tried or self._senders or not self.stopped.is_set():
+        while self._tried or self._held or self._senders or not self.stopped.is_set():
             await self._news.wait()
             self._news.clear()
             with suppress(TimeoutError):
@@ -253,26 +257,33 @@ class Deliveries:
                     waiting += await self._record_one(conn, *left[0])
                     left.popleft()
         except BaseException:
-            self._keep([*waiting, *left])
+            self._tried = [*waiting, *left, *self._tried]
+            self._news.set()
             raise
-        self._keep(waiting)
+        self._put_off(waiting)
         self._more |= datetime.now(UTC) < self._followed_until
         if self._more:
             # claiming may have paused until this was written down
             self.wake()
         return 0.0
 
-    def _keep(self, tried: list[Tried]) -> None:
+    def _put_off(self, tried: list[Tried]) -> None:
+        """What has to wait for whoever holds its webhook is out of the others' way meanwhile."""
         if tried:
-            self._tried = [*tried, *self._tried]
-            self._news.set()
+            self._held += len(tried)
+            asyncio.get_running_loop().call_later(_HELD_SECONDS, self._try_again, tried)
+
+    def _try_again(self, tried: list[Tried]) -> None:
+        self._held -= len(tried)
+        self._tried += tried
+        self._news.set()
 
     async def _write_down(self, conn: Connection, tried: Sequence[Tried]) -> list[Tried]:
         """In a transaction where a webhook may end by it, and its event must follow. What has to wait comes back."""
         if all(outcome.delivered for _, outcome in tried):
-            return await deliveries.record(conn, tried)
+            return await deliveries.record(conn, tried, datetime.now(UTC))
         async with conn.transaction():
-            return await deliveries.record(conn, tried)
+            return await deliveries.record(conn, tried, datetime.now(UTC))
 
     async def _record_one(self, conn: Connection, delivery: Delivery, outcome: Outcome) -> list[Tried]:
         """An outcome that the database will never take is written down without what it may object to, so that the

@@ -95,8 +95,9 @@ from settled s
 where d.org_id = s.org_id and d.webhook_id = s.id
   and d.id = any(array(
       select o.id from deliveries o
-      where o.org_id = $1 and o.webhook_id = $2 and o.next_attempt_at is not null
-      order by o.next_attempt_at limit 1000 for no key update skip locked
+      where (o.org_id, o.webhook_id, o.next_attempt_at) >= ($1, $2, '-infinity')
+        and (o.org_id, o.webhook_id, o.next_attempt_at) <= ($1, $2, 'infinity') and o.next_attempt_at is not null
+      order by o.org_id, o.webhook_id, o.next_attempt_at limit 1000 for no key update skip locked
   ));
 
 -- name: fan_out
@@ -225,7 +226,7 @@ with recursive queue as (
     cross join lateral (
         select h.org_id, h.id, h.next_attempt_at
         from (
-            select d.org_id, d.id, d.event_id, d.next_attempt_at
+            select d.org_id, d.webhook_id, d.id, d.event_id, d.next_attempt_at
             from deliveries d
             -- as in `fan_out`
             where (d.org_id, d.webhook_id, d.next_attempt_at) >= (o.org_id, o.webhook_id, '-infinity')
@@ -236,16 +237,16 @@ with recursive queue as (
         ) h
         join events e on e.org_id = h.org_id and e.id = h.event_id
         where e.booking_id is null or e.sequence <= 1 or coalesce((
-            select case when b.id is null
-                        then not exists (select from outbox x where x.topic = 'event' and x.org_id = p.org_id
-                                                                and x.due_at = p.at and x.ref_id = p.id)
-                        else b.next_attempt_at is null or b.retry_no >= 3 end
+            select b.id is not null and (b.next_attempt_at is null or b.retry_no >= 3)
             from events p
             left join deliveries b on b.org_id = p.org_id and b.event_id = p.id and b.webhook_id = o.webhook_id
             where p.org_id = e.org_id and p.booking_id = e.booking_id and p.sequence < e.sequence and p.type = any(o.events)
+              -- what was never owed, since the webhook was paused, is none that one could wait for
+              and (b.id is not null or exists (select from outbox x where x.topic = 'event' and x.org_id = p.org_id
+                                                                      and x.due_at = p.at and x.ref_id = p.id))
             order by p.sequence desc limit 1
         ), true)
-        order by h.next_attempt_at
+        order by h.org_id, h.webhook_id, h.next_attempt_at
         limit least(o.room, $1)
     ) f
 ), chosen as (
@@ -335,17 +336,18 @@ with tried as (
     from tried t join webhook w on w.org_id = t.org_id and w.id = t.webhook_id
     where d.org_id = t.org_id and d.id = t.delivery_id and d.status <> 'delivered'
       and (d.attempts < t.no or t.status = 'delivered')
+    returning d.org_id, d.id
 ), followers as (
     -- what waits behind a failed one leaves the head of the queue until that is due again, and comes back when it need not wait
     update deliveries d
     set next_attempt_at = case when t.status = 'failed' and t.retry_no < 3 then t.next_attempt_at else t.at - interval '1 second' end
                           + least(f.sequence, 900000) * interval '1 microsecond'
     from tried t
-    join webhook w on w.org_id = t.org_id and w.id = t.webhook_id
+    join settled s on s.org_id = t.org_id and s.id = t.delivery_id
     join events e on e.org_id = t.org_id and e.id = t.event_id
     join events f on f.org_id = e.org_id and f.booking_id = e.booking_id and f.sequence > e.sequence
     where (t.status = 'failed' or t.no > 1) and d.org_id = f.org_id and d.event_id = f.id and d.webhook_id = t.webhook_id
-      and d.next_attempt_at is not null and d.leased_until is null and d.attempts = 0
+      and d.next_attempt_at is not null and d.leased_until is null and d.retry_no = 0
       and case when t.status = 'failed' and t.retry_no < 3 then d.next_attempt_at < t.next_attempt_at
                else d.next_attempt_at > t.at end
 ), told as (
@@ -360,7 +362,7 @@ with tried as (
     set failing_since = case when v.delivered then null when v.goes_on then w.failing_since else v.at end,
         failed_at = case when v.failed then v.at else w.failed_at end,
         active = w.active and v.ends is null,
-        paused_at = case when v.ends is null then w.paused_at else v.at end,
+        paused_at = case when v.ends is null then w.paused_at else $17 end,
         disabled_reason = coalesce(v.ends, w.disabled_reason),
         updated_at = v.at
     from webhook v

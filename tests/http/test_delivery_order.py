@@ -207,6 +207,48 @@ async def test_a_long_story_is_told_in_its_order(
     assert told == list(range(1, 21))
 
 
+async def test_what_was_never_owed_breaks_no_order(api: Api, queue: Queue, soon: datetime) -> None:
+    """Paused between a creation that failed and a cancel: the cancel waits for the creation all the same."""
+    story = ["booking.created", "booking.updated", "booking.cancelled"]
+    hook = await subscribe(api, events=story)
+    made = await booked(api, await offer(api), soon)
+    now = datetime.now(UTC)
+    await queue.fan_out(now)
+    (created,) = await queue.claim(now)
+    await queue.record(created, now, 500)
+    path = f"/v1/webhooks/{hook['id']}"
+    (await api.call("PATCH", path, {"active": False})).ok()
+    (await api.call("PATCH", f"/v1/bookings/{made['id']}", {"attendee": {"name": "Janet Smith"}})).ok()
+    await queue.fan_out(datetime.now(UTC))
+    (await api.call("PATCH", path, {"active": True})).ok()
+    (await api.post(f"/v1/bookings/{made['id']}/cancel", {"reason": "ill"})).ok()
+    later = datetime.now(UTC) + 10 * SECOND
+    await queue.fan_out(later)
+    (again,) = await queue.claim(later)
+    assert again.delivery.event_type == "booking.created"
+    await queue.record(again, later)
+    assert await queue.types(later) == ["booking.cancelled"]
+
+
+async def test_a_replayed_event_that_fails_takes_what_follows_along(api: Api, queue: Queue, soon: datetime) -> None:
+    """Else they would stand at the head of the queue, all of them, and be looked at again and again."""
+    hook = await subscribe(api)
+    await cancelled(api, soon)
+    now = datetime.now(UTC)
+    await queue.fan_out(now)
+    for _ in range(2):
+        (each,) = await queue.claim(now)
+        await queue.record(each, now)
+    (await api.post(f"/v1/webhooks/{hook['id']}/replay", {"since": (now - HOUR).isoformat()})).ok(202)
+    now = datetime.now(UTC)
+    (created,) = await queue.claim(now)
+    await queue.record(created, now, 500)
+    (_, first), (_, second) = await queue.due(hook)
+    assert first is not None
+    assert second is not None
+    assert now < first < second < first + SECOND
+
+
 async def test_a_given_up_creation_lets_the_cancel_go(
     api: Api, queue: Queue, conn: db.Connection, tenant: Tenant, soon: datetime
 ) -> None:

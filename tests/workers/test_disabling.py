@@ -225,7 +225,7 @@ async def test_our_own_faults_do_not_count_against_it(
     (claimed,) = await queue.claim(now)
     outcome = Outcome(now, None, 0, "secret_unreadable", None, None)
     async with conn.transaction():
-        await record(conn, [(claimed.delivery, outcome)])
+        await record(conn, [(claimed.delivery, outcome)], now)
     assert (await shown(api, hook))["active"]
 
 
@@ -258,9 +258,9 @@ async def test_outcomes_of_a_webhook_that_somebody_holds_wait_and_others_do_not(
         async with holder.transaction():
             await lock_webhook(holder, tenant.org_id, held_id)
             async with asyncio.timeout(5):
-                waiting = await record(conn, tried)
+                waiting = await record(conn, tried, now)
         assert [delivery.webhook_id for delivery, _ in waiting] == [held_id]
-        assert await record(conn, waiting) == []
+        assert await record(conn, waiting, now) == []
     for hook in (held, other):
         log = (await api.get(f"/v1/webhooks/{hook['id']}/deliveries")).ok()["deliveries"]
         assert [each["status"] for each in log] == ["delivered"]

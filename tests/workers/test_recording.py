@@ -43,7 +43,9 @@ async def test_a_batch_that_is_refused_is_recorded_one_by_one_and_nothing_is_for
     recorded: list[UUID] = []
     calls = 0
 
-    async def record(_conn: Any, attempts: list[tuple[Delivery, Outcome]]) -> list[tuple[Delivery, Outcome]]:
+    async def record(
+        _conn: Any, attempts: list[tuple[Delivery, Outcome]], _now: datetime
+    ) -> list[tuple[Delivery, Outcome]]:
         nonlocal calls
         calls += 1
         if len(attempts) > 1 and calls == 1:
@@ -67,7 +69,9 @@ async def test_an_outcome_that_is_never_taken_still_counts_as_an_attempt(
 ) -> None:
     errors: list[str | None] = []
 
-    async def record(_conn: Any, attempts: list[tuple[Delivery, Outcome]]) -> list[tuple[Delivery, Outcome]]:
+    async def record(
+        _conn: Any, attempts: list[tuple[Delivery, Outcome]], _now: datetime
+    ) -> list[tuple[Delivery, Outcome]]:
         if any(outcome.error is None for _, outcome in attempts):
             raise asyncpg.DataError("refused")
         errors.extend(outcome.error for _, outcome in attempts)

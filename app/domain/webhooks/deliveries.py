@@ -117,7 +117,7 @@ async def release(conn: Connection, unsent: Sequence[Claimed]) -> None:
     )
 
 
-async def record(conn: Connection, attempts: Sequence[Tried]) -> list[Tried]:
+async def record(conn: Connection, attempts: Sequence[Tried], now: datetime) -> list[Tried]:
     """Write down a batch of attempts: the log, each delivery's new state, and what it says about its webhook; return
     those that have to wait, since somebody holds their webhook just now. In a transaction of the caller's where an
     attempt failed: a webhook may end by it, which is an event."""
@@ -133,10 +133,10 @@ async def record(conn: Connection, attempts: Sequence[Tried]) -> list[Tried]:
         )
     arrays = [list(values) for values in zip(*columns, strict=True)]
     urls = [delivery.url for delivery, _ in attempts]
-    rows = await conn.fetch(SQL.record_attempts, *arrays, _FAILING_MOST, urls, _OUR_FAULTS)
+    rows = await conn.fetch(SQL.record_attempts, *arrays, _FAILING_MOST, urls, _OUR_FAULTS, now)
     for row in rows:
         if row["ends"] is not None:
-            await _tell(conn, row["org_id"], row["id"], max(outcome.at for _, outcome in attempts))
+            await _tell(conn, row["org_id"], row["id"], now)
     written = {row["id"] for row in rows}
     return [each for each in attempts if each[0].webhook_id not in written]
 
