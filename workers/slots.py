@@ -226,8 +226,11 @@ class Slots:
         else:
             lane.circuit.failed(now, asked)
         slow = timed_out or now - attempt.began > _SLOW_ANSWER or lane.drags(now)
-        # one that was slow and now only refuses has not become quick
-        lane.pace = Pace.SLOW if slow or (lane.pace is Pace.SLOW and not delivered) else Pace.QUICK
+        # one that only refuses, however fast, has not become quick
+        if slow:
+            lane.pace = Pace.SLOW
+        elif delivered:
+            lane.pace = Pace.QUICK
         if lane.more and len(lane.waiting) <= (0 if lane.pace is Pace.SLOW else self.few):
             lane.more = False
             return True
