@@ -33,6 +33,7 @@ from app.domain.identity import passwords  # noqa: E402
 from app.embedded import Postgres, Redis  # noqa: E402
 from app.main import build_app  # noqa: E402
 from tests.browsers import Browser  # noqa: E402
+from tests.queues import Queue  # noqa: E402
 from tests.support import Api, Servers, Tenant, make_tenant, settings_for  # noqa: E402
 
 
@@ -92,6 +93,12 @@ def now() -> datetime:
 async def tenant(conn: db.Connection, vault: Vault) -> Tenant:
     """An organization of this test's own, with a key for everything."""
     return await make_tenant(conn, vault)
+
+
+@pytest.fixture
+def queue(conn: db.Connection, vault: Vault, tenant: Tenant) -> Queue:
+    """The tenant's part of the delivery queue, for tests without a worker."""
+    return Queue(conn, vault, tenant)
 
 
 AiohttpClient = Callable[[web.Application], Awaitable[TestClient[web.Request, web.Application]]]

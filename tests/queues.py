@@ -9,10 +9,17 @@ from app.core.ids import Kind, decode
 from app.core.vault import Vault
 from app.domain.webhooks.deliver import Outcome
 from app.domain.webhooks.deliveries import NIL, START, Claimed, Room, claim, fan_out, record
-from tests.support import Tenant
+from tests.support import Api, Tenant
 
 LEASE = timedelta(seconds=31)
 NO_ROOM, PLENTY = Room(0, 0, {}), Room(1000, 1000, {})
+
+URL = "http://127.0.0.1:9/hook"
+
+
+async def subscribe(api: Api, **fields: Any) -> Any:
+    """A webhook where nobody listens."""
+    return (await api.post("/v1/webhooks", {"url": URL, **fields})).ok(201)["webhook"]
 
 
 class Queue:

@@ -3,27 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from app.core import db
 from app.core.ids import Kind, decode
 from app.core.vault import Vault
 from app.domain.webhooks.deliveries import NIL, START, Room, claim, drop_settled, fan_out
 from tests.offers import booked, offer
-from tests.queues import LEASE, PLENTY, Queue
+from tests.queues import LEASE, PLENTY, Queue, subscribe
 from tests.support import Api, Tenant, make_tenant
 
 HOUR = timedelta(hours=1)
-URL = "http://127.0.0.1:9/hook"
-
-
-@pytest.fixture
-def queue(conn: db.Connection, vault: Vault, tenant: Tenant) -> Queue:
-    return Queue(conn, vault, tenant)
-
-
-async def subscribe(api: Api, **fields: Any) -> Any:
-    return (await api.post("/v1/webhooks", {"url": URL, **fields})).ok(201)["webhook"]
 
 
 async def backlog(conn: db.Connection, tenant: Tenant, webhook: Any, count: int) -> None:

@@ -3,28 +3,16 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from app.core import db
 from app.core.ids import Kind, decode, encode
 from app.core.settings import Settings
 from app.core.vault import Vault
 from app.domain.webhooks.deliveries import Room, fan_out
 from tests.offers import booked, offer
-from tests.queues import LEASE, NO_ROOM, Queue
+from tests.queues import LEASE, NO_ROOM, Queue, subscribe
 from tests.support import Api, Tenant
 
 HOUR, SECOND = timedelta(hours=1), timedelta(seconds=1)
-URL = "http://127.0.0.1:9/hook"
-
-
-@pytest.fixture
-def queue(conn: db.Connection, vault: Vault, tenant: Tenant) -> Queue:
-    return Queue(conn, vault, tenant)
-
-
-async def subscribe(api: Api, **fields: Any) -> Any:
-    return (await api.post("/v1/webhooks", {"url": URL, **fields})).ok(201)["webhook"]
 
 
 async def cancelled(api: Api, soon: datetime) -> Any:

@@ -1,7 +1,6 @@
 """A webhook's own headers and its narrowing to event types: taken, kept secret, and sent."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import orjson
 import pytest
@@ -13,14 +12,8 @@ from app.domain.webhooks.deliver import signed_headers
 from app.domain.webhooks.headers import check_header
 from tests.browsers import Browser
 from tests.offers import booked, offer
-from tests.queues import Queue
+from tests.queues import URL, Queue, subscribe
 from tests.support import Api, Tenant, make_tenant
-
-URL = "http://127.0.0.1:9/hook"
-
-
-async def subscribe(api: Api, **fields: Any) -> Any:
-    return (await api.post("/v1/webhooks", {"url": URL, **fields})).ok(201)["webhook"]
 
 
 async def sent(api: Api, queue: Queue, soon: datetime) -> dict[str, str]:

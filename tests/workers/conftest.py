@@ -9,7 +9,7 @@ from app.core.migrate import migrate
 from app.core.settings import Settings
 from app.embedded import Postgres, Redis
 from tests.postbox import Postbox, listening
-from tests.support import Servers, settings_for
+from tests.support import Receiver, Servers, settings_for
 from tests.workers.mailing import SENDER
 
 
@@ -34,6 +34,13 @@ def servers(own_servers: tuple[Servers, Redis]) -> Servers:
 @pytest.fixture(scope="module")
 def migrated(servers: Servers) -> Servers:
     return servers
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    made = Receiver()
+    yield made
+    await made.stop()
 
 
 @pytest.fixture

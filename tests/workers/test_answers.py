@@ -21,13 +21,6 @@ GUARD = Guard(development=True, allowed=(ipaddress.ip_network("127.0.0.0/8"),), 
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with open_session(guard=GUARD, concurrency=10, timeout_seconds=2) as made:
         yield made

@@ -33,13 +33,6 @@ def settings(migrated: Servers) -> Settings:
 
 
 @pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    yield made
-    await made.stop()
-
-
-@pytest.fixture
 async def call(api: Api) -> str:
     return str((await api.event_type(code="call", booking_window_days=None))["code"])
 

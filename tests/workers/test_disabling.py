@@ -10,7 +10,6 @@ import pytest
 from app.core import db
 from app.core.ids import Kind, decode
 from app.core.settings import Settings
-from app.core.vault import Vault
 from app.domain.webhooks.deliver import Outcome
 from app.domain.webhooks.deliveries import record
 from app.domain.webhooks.subscriptions import lock_webhook
@@ -28,11 +27,6 @@ URL = "http://127.0.0.1:9/hook?token=s3cret"
 @pytest.fixture
 def settings(with_mail: Settings) -> Settings:
     return with_mail
-
-
-@pytest.fixture
-def queue(conn: db.Connection, vault: Vault, tenant: Tenant) -> Queue:
-    return Queue(conn, vault, tenant)
 
 
 async def subscribe(api: Api, **fields: Any) -> Any:

@@ -2,7 +2,6 @@
 when it is back, without having used up its retries."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,13 +21,6 @@ STORY = ["booking.created", "booking.updated", "booking.cancelled"]
 @pytest.fixture
 def settings(migrated: Servers) -> Settings:
     return settings_for(migrated, webhook_timeout_seconds=1.0)
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    made = Receiver()
-    yield made
-    await made.stop()
 
 
 async def subscribe(api: Api, receiver: Receiver) -> Any:
