@@ -1,6 +1,6 @@
 -- name: find_key
 -- The door: the only look-up before the tenant is known.
-select k.org_id, k.id, k.name, k.user_id, u.role, k.scopes, k.tools, k.limits ->> 'requests' as requests, o.name as org_name, o.secret_sealed,
+select k.org_id, k.id, k.name, k.user_id, u.role, k.scopes, k.tools, k.limits, o.name as org_name, o.secret_sealed,
        coalesce(k.last_used_at < $2::timestamptz - interval '1 minute', true) as stale
 from api_keys k
 join organizations o on o.id = k.org_id

@@ -15,6 +15,7 @@ from app.core.db import Connection
 from app.core.errors import InvalidInput, NotFound, Unauthorized
 from app.core.ids import new_id
 from app.core.vault import Vault, digest
+from app.domain.identity.budgets import budget_of
 from app.domain.identity.models import KEY_ENDED, Principal
 from app.domain.identity.roles import SCOPES_OF_ROLES
 from app.domain.identity.scopes import granted_to
@@ -69,7 +70,9 @@ async def authenticate(conn: Connection, key: str, vault: Vault, now: datetime) 
         scopes=frozenset(row["scopes"]),
         granted=_granted(row),
         secret=vault.unseal_cached(row["secret_sealed"]),
-        own_limit=row["requests"],
+        own_limit=row["limits"].get("requests"),
+        tools=None if row["tools"] is None else tuple(row["tools"]),
+        own_budget=budget_of(row["limits"]),
     )
 
 

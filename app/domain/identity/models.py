@@ -5,6 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from app.core.errors import Forbidden, InsufficientScope
+from app.domain.identity.budgets import Budget
 
 OWNER, ADMIN, MEMBER = "owner", "admin", "member"
 # from below
@@ -39,12 +40,18 @@ class Visitor:
     def known_user_id(self) -> UUID | None:
         return None
 
+    @property
+    def budget(self) -> Budget | None:
+        """Of a key; nobody else has one."""
+        return None
+
 
 @dataclass(frozen=True, slots=True)
 class Principal(Visitor):
     """A person, by a key or by a session. scopes: as they stand on the key, or are the role's. granted: what may really
     be done: `mcp` covers others, and a key may no more than the role of whoever made it. own_limit: a number of
-    requests of the key's own, such as `600/m`, in the place of everybody's."""
+    requests of the key's own, such as `600/m`, in the place of everybody's. tools: which of the MCP server's the key is
+    narrowed to; None: those of its scopes. own_budget: what the key may do at most."""
 
     user_id: UUID
     role: str
@@ -54,6 +61,12 @@ class Principal(Visitor):
     key_name: str = ""
     session_id: UUID | None = None
     own_limit: str | None = None
+    tools: tuple[str, ...] | None = None
+    own_budget: Budget | None = None
+
+    @property
+    def budget(self) -> Budget | None:
+        return self.own_budget
 
     @property
     def caller(self) -> Caller:
