@@ -6,6 +6,8 @@
     │   └── LoggedOut             the same of a session
     ├── Forbidden                 known, but not allowed
     │   ├── InsufficientScope     the key lacks a scope
+    │   ├── BudgetExceeded        more, further, other or for others than the key may book
+    │   ├── ApprovalRequired      what the key asks for, a person decides
     │   └── RoutingRejected       a routing rule refuses the answers
     ├── NotFound                  missing, or another organization's: existence does not leak
     ├── Conflict                  the state says no
@@ -100,6 +102,16 @@ class Forbidden(SlotwireError):
 class InsufficientScope(Forbidden):
     code = "insufficient_scope"
     title = "The key lacks a scope"
+
+
+class BudgetExceeded(Forbidden):
+    code = "budget_exceeded"
+    title = "The key's limits do not allow this"
+
+
+class ApprovalRequired(Forbidden):
+    code = "approval_required"
+    title = "A person decides this"
 
 
 class RoutingRejected(Forbidden):

@@ -61,6 +61,22 @@ _ENTRIES = (
         "Use a key that has the scope, or ask for one.",
     ),
     Entry(
+        "budget_exceeded",
+        errors.BudgetExceeded,
+        "The key has limits of its own, and this is beyond them; reasons names which: bookings_per_day, "
+        "event_type_ids, max_lead_days, attendee_domains.",
+        "Stay within what detail says, or ask a person: they can book it themselves, or make a key with other limits. "
+        "A day of a key begins at midnight UTC.",
+    ),
+    Entry(
+        "approval_required",
+        errors.ApprovalRequired,
+        "The key asks, and a person decides: it confirms and declines nothing, and gives no agreed booking to another "
+        "address.",
+        "Wait. The hosts have a mail with links that confirm or decline, and the dashboard does it too; read the "
+        "booking again later.",
+    ),
+    Entry(
         "forbidden",
         errors.Forbidden,
         "The person's role does not allow it, it is somebody else's, or the request came from another site's page.",

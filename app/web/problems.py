@@ -43,6 +43,14 @@ def status_of(kind: type[errors.SlotwireError]) -> int:
     return next(STATUSES[each] for each in kind.__mro__ if each in STATUSES)
 
 
+def facts_of(error: errors.SlotwireError) -> dict[str, Any]:
+    """What programs act on: code, detail, and what the error brings besides."""
+    facts: dict[str, Any] = {"code": error.error_code, "detail": error.detail, **error.extra}
+    if isinstance(error, errors.InvalidInput):
+        facts["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in error.errors]
+    return facts
+
+
 def problem(error: errors.SlotwireError, *, request_id: str, path: str) -> web.Response:
     """The answer to a request that met this error."""
     status = status_of(type(error))
@@ -50,15 +58,11 @@ def problem(error: errors.SlotwireError, *, request_id: str, path: str) -> web.R
         "type": f"/docs/errors#{error.error_code}",
         "title": error.title,
         "status": status,
-        "code": error.error_code,
-        "detail": error.detail,
         "request_id": request_id,
-        **error.extra,
+        **facts_of(error),
     }
     if says_success(path):
         members = {"success": False, **members}
-    if isinstance(error, errors.InvalidInput):
-        members["errors"] = [{"field": e.field, "code": e.code, "message": e.message} for e in error.errors]
     response = web.Response(body=orjson.dumps(members), status=status, content_type=CONTENT_TYPE)
     if isinstance(error, errors.LoggedOut):
         response.headers["WWW-Authenticate"] = _COOKIE

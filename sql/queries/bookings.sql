@@ -310,7 +310,7 @@ with booking as (
     update bookings
     set status = $3, event_sequence = $4, updated_at = $5, hold_expires_at = null, timezone = $6, local_start = $7,
         attendee_name = $8, attendee_email = $9, attendee_phone = $10, guests = $11, custom_fields = $12, metadata = $13,
-        answers = $14, notes = $15
+        answers = $14, notes = $15, requires_confirmation = $22
     where org_id = $1 and id = $2
     returning id, event_type_id
 ), firm as (
@@ -378,3 +378,6 @@ from bookings
 where status in ('SCHEDULED', 'RESCHEDULED') and auto_complete and ends_at <= $1
 order by ends_at
 limit $2;
+
+-- name: find_by_code
+select id from bookings where org_id = $1 and code = $2;

@@ -1,6 +1,9 @@
 -- name: find_users
 select id from users where org_id = $1 and id = any($2::uuid[]) and disabled_at is null;
 
+-- name: find_event_types
+select id from event_types where org_id = $1 and id = any($2::uuid[]) and archived_at is null;
+
 -- name: find_schedule
 select id from schedules where org_id = $1 and id = $2;
 
@@ -88,3 +91,11 @@ select $1, $2, h.user_id, h.position, h.weight, h.priority,
 from unnest($3::uuid[], $4::int[], $5::int[]) with ordinality as h (user_id, weight, priority, position)
 on conflict (org_id, event_type_id, user_id)
 do update set position = excluded.position, weight = excluded.weight, priority = excluded.priority;
+
+-- name: list_hosts_of
+-- Who hosts these, by name.
+select h.event_type_id, h.user_id, u.name
+from event_type_hosts h
+join users u on u.org_id = h.org_id and u.id = h.user_id
+where h.org_id = $1 and h.event_type_id = any($2::uuid[])
+order by h.event_type_id, h.position;

@@ -12,11 +12,11 @@ insert into api_keys (org_id, id, user_id, name, key_hash, key_start, scopes, li
 values ($1, $2, $3, $4, $5, $6, $7, $8, $3, $9, $10, $11);
 
 -- name: get_key
-select id, name, key_start, scopes, tools, user_id, created_at, last_used_at, expires_at
+select id, name, key_start, scopes, tools, limits, user_id, created_at, last_used_at, expires_at
 from api_keys where org_id = $1 and id = $2 and revoked_at is null;
 
 -- name: list_keys
-select id, name, key_start, scopes, tools, user_id, created_at, last_used_at, expires_at
+select id, name, key_start, scopes, tools, limits, user_id, created_at, last_used_at, expires_at
 from api_keys
 where org_id = $1 and revoked_at is null and id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
 order by id

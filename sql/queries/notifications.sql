@@ -20,6 +20,13 @@ select d.org_id, d.ref_id, d.data, d.attempts, e.type, e.at, e.body, e.booking_i
         ) k on true
         where u.org_id = d.org_id and u.disabled_at is null
           and u.id = any(b.host_ids || coalesce(p.host_ids, '{}'))) as hosts,
+       -- of what has no host, whose it is decides; where they have left, whoever manages the organization
+       (select jsonb_agg(jsonb_build_object('user_id', u.id, 'address', u.email) order by u.id)
+        from users u
+        where b.host_ids = '{}' and u.org_id = d.org_id and u.disabled_at is null
+          and case when exists (select from users w
+                                where w.org_id = b.org_id and w.id = b.created_by_user_id and w.disabled_at is null)
+              then u.id = b.created_by_user_id else u.role in ('owner', 'admin') end) as deciders,
        (select m.organizer from mails m
         where m.org_id = d.org_id and m.thread = b.ical_uid and m.organizer is not null
         order by m.happened_at limit 1) as organizer,

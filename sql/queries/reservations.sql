@@ -62,12 +62,13 @@ with resource as (
 ), booking as (
     insert into bookings (
         org_id, id, code, status, resource_id, created_by_user_id, starts_at, ends_at, timezone, local_start, attendee_name,
-        attendee_email, notes, metadata, ical_uid, ical_sequence, event_sequence, units, rescheduled_from_id, created_at, updated_at
+        attendee_email, notes, metadata, ical_uid, ical_sequence, event_sequence, units, rescheduled_from_id, created_at, updated_at,
+        requires_confirmation
     )
     -- what is moved stays whose it was
     select $1, $2, $10, $11, $3,
            coalesce($12, (select o.created_by_user_id from bookings o where o.org_id = $1 and o.id = $22)), $8, $9, $13, $14, $15, $16, $17, $18, $19, $20,
-           case when $24::uuid is null then 0 else 1 end, $21, $22, $23, $23
+           case when $24::uuid is null then 0 else 1 end, $21, $22, $23, $23, $30
     from claim
     returning id
 ), step as (

@@ -149,3 +149,10 @@ where r.org_id = $1 and r.archived_at is null and r.active
   and r.id > coalesce($7::uuid, '00000000-0000-0000-0000-000000000000')
 order by r.id
 limit $8;
+
+-- name: list_locations_named
+-- Two are enough to know that a name says too little.
+select id from locations where org_id = $1 and lower(name) = lower($2) and archived_at is null limit 2;
+
+-- name: list_resources_named
+select id from resources where org_id = $1 and lower(name) = lower($2) and archived_at is null limit 2;

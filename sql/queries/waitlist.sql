@@ -16,9 +16,10 @@ select pg_advisory_xact_lock(hashtextextended($1::uuid::text || ' ' || lower($2)
 -- Nothing where the same attendee waits for the same thing already.
 insert into waitlist_entries (
     org_id, id, event_type_id, starts_at, local_date, timezone, attendee_name, attendee_email, attendee_phone,
-    duration_minutes, service_id, host_id, answers, notes, custom_fields, metadata, closes_at, created_at, status
+    duration_minutes, service_id, host_id, answers, notes, custom_fields, metadata, closes_at, created_at,
+    requires_approval, status
 )
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'waiting')
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, 'waiting')
 on conflict do nothing
 returning id;
 
@@ -47,7 +48,7 @@ on conflict (org_id, event_type_id) do update set next_check_at = least(l.next_c
 -- name: get_entry
 select e.org_id, e.id, e.event_type_id, t.code as event_type_code, e.status, e.starts_at, e.local_date, e.timezone,
        e.attendee_name, e.attendee_email, e.attendee_phone, e.duration_minutes, e.service_id, e.host_id, e.answers, e.notes,
-       e.custom_fields, e.metadata, e.booking_id, e.offered_at, e.offer_expires_at, e.ended_at, e.created_at
+       e.custom_fields, e.metadata, e.booking_id, e.offered_at, e.offer_expires_at, e.ended_at, e.created_at, e.requires_approval
 from waitlist_entries e
 join event_types t on t.org_id = e.org_id and t.id = e.event_type_id
 where e.org_id = $1 and e.id = $2;
@@ -56,7 +57,7 @@ where e.org_id = $1 and e.id = $2;
 -- Run in `db.snapshot`, which has it planned for its values.
 select e.org_id, e.id, e.event_type_id, t.code as event_type_code, e.status, e.starts_at, e.local_date, e.timezone,
        e.attendee_name, e.attendee_email, e.attendee_phone, e.duration_minutes, e.service_id, e.host_id, e.answers, e.notes,
-       e.custom_fields, e.metadata, e.booking_id, e.offered_at, e.offer_expires_at, e.ended_at, e.created_at
+       e.custom_fields, e.metadata, e.booking_id, e.offered_at, e.offer_expires_at, e.ended_at, e.created_at, e.requires_approval
 from waitlist_entries e
 join event_types t on t.org_id = e.org_id and t.id = e.event_type_id
 where e.org_id = $1 and ($2::uuid is null or e.event_type_id = $2) and ($3::text[] is null or e.status = any($3))
@@ -180,7 +181,7 @@ where org_id = $1 and event_type_id = $2 and status = 'waiting';
 -- as many as are tried in one look. Whoever has another offer of this event type has their turn when it has ended.
 select e.org_id, e.id, e.event_type_id, t.code as event_type_code, e.status, e.starts_at, e.local_date, e.timezone,
        e.attendee_name, e.attendee_email, e.attendee_phone, e.duration_minutes, e.service_id, e.host_id, e.answers, e.notes,
-       e.custom_fields, e.metadata, e.booking_id, e.offered_at, e.offer_expires_at, e.ended_at, e.created_at
+       e.custom_fields, e.metadata, e.booking_id, e.offered_at, e.offer_expires_at, e.ended_at, e.created_at, e.requires_approval
 from waitlist_entries e
 join event_types t on t.org_id = e.org_id and t.id = e.event_type_id
 where e.org_id = $1 and e.event_type_id = $2 and e.status = 'waiting'

@@ -120,7 +120,7 @@ class Story(RuleBasedStateMachine):
 
     async def _change(self, booking: Booking, action: Action) -> None:
         async with self.conn.transaction():
-            changed = await change_status(self.conn, booking.org_id, booking.id, action, ACTOR, None, self.now)
+            changed = await change_status(self.conn, self.world.principal, booking.id, action, ACTOR, None, self.now)
         self.bookings[changed.id] = changed
 
     @precondition(lambda self: self.has(Status.DRAFT))
@@ -134,7 +134,9 @@ class Story(RuleBasedStateMachine):
         async def work() -> Booking | None:
             try:
                 async with self.conn.transaction():
-                    return await finish_booking(self.conn, draft.org_id, draft.id, Finish(JANE), ACTOR, self.now)
+                    return await finish_booking(
+                        *(self.conn, self.world.principal, draft.id, Finish(JANE), ACTOR, self.now)
+                    )
             except Conflict:
                 return None
 

@@ -11,6 +11,7 @@ WAITLIST, BOOKINGS = sql.load("waitlist"), sql.load("bookings")
 _ID = "gen_random_uuid()"
 _EXTRAS = "'[]', '{}', '{}', '[]'"
 _WRITTEN = f"{_ID}, {_ID}, 't', 'b', '{{}}'"
+_DECIDED = f"{_WRITTEN}, false"
 
 STATEMENTS = {
     "take_due_list": (WAITLIST.take_due_list, "now()"),
@@ -27,7 +28,7 @@ STATEMENTS = {
     ),
     "finish_booking": (
         BOOKINGS.finish_booking,
-        f"{_ID}, {_ID}, 'SCHEDULED', 1, now(), 'UTC', '2030-01-01', 'n', 'e', null, {_EXTRAS}, null, 'api', {_WRITTEN}",
+        f"{_ID}, {_ID}, 'SCHEDULED', 1, now(), 'UTC', '2030-01-01', 'n', 'e', null, {_EXTRAS}, null, 'api', {_DECIDED}",
     ),
 }
 

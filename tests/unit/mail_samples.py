@@ -66,7 +66,7 @@ def letter(kind: Kind = Kind.BOOKED, role: Role = Role.ATTENDEE, **changes: Any)
         "sender": SENDER,
         "organization": "Acme Clinic",
         "at": SENT,
-        "meeting": None if role is Role.MEMBER else meeting(),
+        "meeting": None if role is Role.MEMBER and kind is not Kind.PENDING else meeting(),
         "facts": _FACTS.get(kind, {}),
     }
     return Letter(**{**given, **changes})

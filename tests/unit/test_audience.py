@@ -279,3 +279,23 @@ def test_reminders_go_to_whom_it_concerns_and_who_wants_them() -> None:
     assert [each.recipient for each in reminders_owed(shown(), frozenset())] == [JANE, GUS]
     assert [each.recipient for each in reminders_owed(shown(), frozenset({GUS}))] == [JANE]
     assert reminders_owed(shown(attendee=None, guests=[]), frozenset()) == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "attendee", "expected"),
+    [
+        ((), JANE, {f"attendee {JANE}: pending", "member ana@x.example: pending", "member bo@x.example: pending"}),
+        ((), "Ana@X.example", {"member ana@x.example: pending", "member bo@x.example: pending"}),
+        ((ANA,), JANE, {f"attendee {JANE}: pending", "host ana@x.example: pending"}),
+    ],
+)
+@pytest.mark.parametrize("kind", [events.CREATED, events.RESCHEDULED])
+def test_what_has_no_host_is_decided_by_whose_it_is(
+    kind: str, hosts: tuple[UUID, ...], attendee: str, expected: set[str]
+) -> None:
+    """Who decides is asked, and not told to wait for themselves as well."""
+    booking = shown("PENDING_CONFIRMATION", hosts=hosts, attendee={"email": attendee})
+    before = shown("CANCELLED", "PENDING_CONFIRMATION", hosts=hosts)
+    deciders = tuple(HOSTS.values())
+    letters = letters_owed(News(kind, booking, before, {ANA: HOSTS[ANA]}, deciders=deciders))
+    assert {f"{each.role} {each.recipient}: {each.kind}" for each in letters} == expected

@@ -55,7 +55,7 @@ def test_which_letters_there_are() -> None:
     attendee, guest, host, member = Role.ATTENDEE, Role.GUEST, Role.HOST, Role.MEMBER
     expected = {
         Kind.BOOKED: {attendee, guest, host},
-        Kind.PENDING: {attendee, host},
+        Kind.PENDING: {attendee, host, member},
         Kind.CONFIRMED: {attendee, guest, host},
         Kind.DECLINED: {attendee, guest, host},
         Kind.RESCHEDULED: {attendee, guest, host},

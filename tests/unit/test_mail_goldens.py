@@ -70,8 +70,16 @@ LETTERS = {
     ),
     "pending-attendee": to_ann(Kind.PENDING, "cancel", **ASKED),
     "pending-host": to_greta(Kind.PENDING, "confirm", "decline", **ASKED),
+    "pending-member": letter(
+        Kind.PENDING,
+        Role.MEMBER,
+        zone=BERLIN,
+        links=links("confirm", "decline"),
+        meeting=meeting(**MARCH, title="Desk 7", hosts=(), attendee=GRETA, notes=CONTRACT),
+    ),
     "unanswered-attendee": to_ann(Kind.CANCELLED, **MARCH, by="system", reason="unanswered"),
     "cancelled-attendee": to_ann(Kind.CANCELLED, **MARCH, by="calendar", method=Method.CANCEL, sequence=2),
+    "withdrawn-attendee": to_ann(Kind.WITHDRAWN, **MARCH, by="api", method=Method.CANCEL),
     "withdrawn-host": to_greta(Kind.WITHDRAWN, **MARCH, by="attendee", reason="A cold", method=Method.CANCEL),
     "cancelled-host": to_greta(Kind.CANCELLED, **MARCH, by="attendee", reason="A cold", method=Method.CANCEL),
     "reminder-attendee": replace(

@@ -13,27 +13,31 @@ from uuid import UUID
 from app.core import sql
 from app.core.db import Connection
 from app.core.errors import InvalidTransition
+from app.domain.bookings.budgets import check_readdressing
 from app.domain.bookings.claim import local_start
 from app.domain.bookings.events import updated_event
 from app.domain.bookings.lifecycle import MOVABLE
 from app.domain.bookings.models import Booking, represent
 from app.domain.bookings.transitions import locked_booking
+from app.domain.identity.models import Visitor
 
 SQL = sql.load("bookings")
 
 
 async def change_attendee(
-    conn: Connection, org_id: UUID, booking_id: UUID, changes: Mapping[str, Any], now: datetime
+    conn: Connection, principal: Visitor, booking_id: UUID, changes: Mapping[str, Any], now: datetime
 ) -> Booking:
     """Merge the changes (names of `Attendee`) into the booking's attendee; without a difference nothing is written.
 
-    Raises NotFound, and InvalidTransition for a booking that is ended or a hold. Source: seed 001, "Update attendee
-    details".
+    Raises NotFound, and InvalidTransition for a booking that is ended or a hold; for a key with a budget,
+    BudgetExceeded and ApprovalRequired too. Source: seed 001, "Update attendee details".
     """
+    org_id = principal.org_id
     before = await locked_booking(conn, org_id, booking_id)
     if before.status not in MOVABLE or before.attendee is None:
         raise InvalidTransition(f"The attendee of a booking that is {before.status} cannot be changed.")
     attendee = dataclasses.replace(before.attendee, **changes)
+    check_readdressing(principal, before, attendee, now)
     if attendee == before.attendee:
         return before
     moved_out = attendee.email.lower() != before.attendee.email.lower()

@@ -18,6 +18,8 @@ from app.core.recent import Recent
 from app.core.times import epoch
 from app.domain.availability.assignment import Placement, trace_of
 from app.domain.availability.inputs import FIXED, Inputs, load_inputs
+from app.domain.bookings import budgets
+from app.domain.bookings.budgets import Plan
 from app.domain.bookings.claim import Claim, Outcome, claim, units_as_kept
 from app.domain.bookings.decide import Decision, decide, refusal, taken_by
 from app.domain.bookings.events import CREATED, event_of
@@ -46,12 +48,16 @@ async def create_booking(
     conn: Connection, principal: Visitor, wanted: NewBooking, actor: Actor, now: datetime
 ) -> Created:
     """Book one start. Raises SlotUnavailable (with up to three alternatives), SlotTaken, RoutingRejected, InvalidInput
-    or NotFound; then nothing is written. Through a link, in a transaction of the caller's: raises LinkExpired too.
+    or NotFound; then nothing is written. In a transaction of the caller's through a link, which raises LinkExpired too,
+    and by a key with a number of bookings a day. A key with a budget: raises BudgetExceeded.
 
     The decision is made by remembered inputs where there are any, and counts only if the claim finds that they still
     hold; a refusal is never made by them.
     """
-    order = await _order(conn, principal, wanted, now)
+    if principal.budget is None:
+        order = await _order(conn, principal, wanted, now)
+    else:
+        order = await _order_within_budget(conn, principal, wanted, now)
     remembered = _REMEMBERED.recall((principal.org_id, order.event_type), now)
     if remembered is not None:
         try:
@@ -86,6 +92,7 @@ async def move_booking(
         metadata=old.metadata,
         answers=old.answers,
         notes=old.notes,
+        requires_approval=moved.requires_approval,
     )
     return await _create(conn, principal, Order(wanted, old.event_type_id, start, moved=moved), actor, now)
 
@@ -96,6 +103,17 @@ async def _order(conn: Connection, principal: Visitor, wanted: NewBooking, now: 
     link = await redeem(conn, principal.org_id, wanted.link_code, wanted.event_type, now)
     order = order_of(dataclasses.replace(wanted, event_type=link.event_type_id), principal.secret)
     return dataclasses.replace(order, link_id=link.id)
+
+
+async def _order_within_budget(conn: Connection, principal: Visitor, wanted: NewBooking, now: datetime) -> Order:
+    """An order that the key may make, by the id of its event type. Raises BudgetExceeded."""
+    is_counted = await budgets.count_booking(conn, principal, now)
+    approval = wanted.requires_approval or budgets.needs_approval(principal)
+    order = await _order(conn, principal, dataclasses.replace(wanted, requires_approval=approval), now)
+    event_type = await budgets.pin_event_type(conn, principal, order.event_type)
+    addresses = budgets.addresses_of(wanted.attendee, wanted.guests)
+    budgets.check_plan(principal, Plan(event_type, addresses, order.start, is_counted), now)
+    return dataclasses.replace(order, event_type=event_type)
 
 
 async def _create(conn: Connection, principal: Visitor, order: Order, actor: Actor, now: datetime) -> Created:
@@ -156,7 +174,8 @@ def _status(order: Order, inputs: Inputs) -> Status:
         return order.moved.status
     if order.wanted.hold_seconds is not None:
         return Status.DRAFT
-    return Status.PENDING_CONFIRMATION if inputs.rules.requires_confirmation else Status.SCHEDULED
+    asks = inputs.rules.requires_confirmation or order.wanted.requires_approval
+    return Status.PENDING_CONFIRMATION if asks else Status.SCHEDULED
 
 
 def _booking(
@@ -193,7 +212,7 @@ def _booking(
         units=units_as_kept(offer),
         routing_trace=_trace(order, decision, offer),
         hold_expires_at=hold,
-        requires_confirmation=rules.requires_confirmation,
+        requires_confirmation=rules.requires_confirmation or wanted.requires_approval,
         auto_complete=rules.auto_complete,
         ical_uid=old.ical_uid if old else f"{encode(Kind.BOOKING, booking_id)}@slotwire",
         ical_sequence=old.ical_sequence + 1 if old else 0,

@@ -14,8 +14,7 @@ from app.core.errors import Conflict
 from app.core.logs import logger
 from app.domain.bookings.holds import end_hold
 from app.domain.bookings.lifecycle import Action
-from app.domain.bookings.models import Actor
-from app.domain.bookings.transitions import change_status
+from app.domain.bookings.transitions import take_due_step
 
 SQL = sql.load("bookings")
 
@@ -54,8 +53,8 @@ async def _take(conn: Connection, due: str, step: Step, limit: int, now: datetim
 
 
 async def _expire(conn: Connection, org_id: UUID, booking_id: UUID, now: datetime) -> None:
-    await change_status(conn, org_id, booking_id, Action.EXPIRE, Actor("system"), UNANSWERED, now)
+    await take_due_step(conn, org_id, booking_id, Action.EXPIRE, UNANSWERED, now)
 
 
 async def _complete(conn: Connection, org_id: UUID, booking_id: UUID, now: datetime) -> None:
-    await change_status(conn, org_id, booking_id, Action.COMPLETE, Actor("system"), None, now)
+    await take_due_step(conn, org_id, booking_id, Action.COMPLETE, None, now)

@@ -31,7 +31,8 @@ class EntryStatus(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Entry:
     """Somebody waits for a start (starts_at), or for any on a day (local_date, in the timezone). booking_id: the hold
-    that was offered, and whatever became of it."""
+    that was offered, and whatever became of it. requires_approval: a person decides once it is taken, whatever the
+    event type says."""
 
     org_id: UUID
     id: UUID
@@ -53,6 +54,7 @@ class Entry:
     offer_expires_at: datetime | None
     ended_at: datetime | None
     created_at: datetime
+    requires_approval: bool
 
     @property
     def timezone(self) -> str:

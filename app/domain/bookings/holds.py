@@ -14,13 +14,15 @@ from app.core import sql
 from app.core.db import Connection
 from app.core.errors import FieldError, InvalidInput, InvalidTransition, NotFound, SlotUnavailable
 from app.domain.availability.inputs import Inputs, load_inputs
+from app.domain.bookings import budgets
+from app.domain.bookings.budgets import Plan
 from app.domain.bookings.claim import local_start
 from app.domain.bookings.decide import verdict_on
 from app.domain.bookings.events import CREATED, event_of
 from app.domain.bookings.lifecycle import Status
 from app.domain.bookings.models import Actor, Attendee, Booking, Step, represent
 from app.domain.bookings.transitions import Ending, end_booking, locked_booking
-from app.domain.identity.models import Caller
+from app.domain.identity.models import Caller, Visitor
 
 SQL = sql.load("bookings")
 
@@ -41,14 +43,16 @@ class Finish:
 
 
 async def finish_booking(
-    conn: Connection, org_id: UUID, booking_id: UUID, finish: Finish, actor: Actor, now: datetime
+    conn: Connection, principal: Visitor, booking_id: UUID, finish: Finish, actor: Actor, now: datetime
 ) -> Booking:
-    """Make a hold a booking. A repeat returns the booking as it is.
+    """Make a hold a booking. A repeat returns the booking as it is. The key's day was counted when it was held.
 
     Raises NotFound, InvalidTransition for a hold that is over, InvalidInput for a missing attendee or answer,
-    RoutingRejected, and SlotUnavailable when the answers lead to other hosts than the one that is held.
+    RoutingRejected, SlotUnavailable when the answers lead to other hosts than the one that is held, and BudgetExceeded.
     """
+    org_id = principal.org_id
     before = await locked_booking(conn, org_id, booking_id)
+    budgets.check_plan(principal, budgets.plan_for(before, before.starts_at), now)
     if before.status in {Status.SCHEDULED, Status.PENDING_CONFIRMATION, Status.RESCHEDULED}:
         return before
     if before.status is not Status.DRAFT or before.hold_expires_at is None or before.hold_expires_at <= now:
@@ -58,12 +62,16 @@ async def finish_booking(
     if attendee is None:
         wanted = FieldError("attendee", "missing", "is required: the hold was made without one")
         raise InvalidInput(f"{wanted.field} {wanted.message}", code="missing_field", errors=[wanted])
+    named = budgets.addresses_of(attendee, given.get("guests", before.guests))
+    budgets.check_plan(principal, Plan(before.event_type_id, named, before.starts_at), now)
     await _check(conn, org_id, before, given.get("answers", before.answers), now)
-    status = Status.PENDING_CONFIRMATION if before.requires_confirmation else Status.SCHEDULED
+    asks = before.requires_confirmation or budgets.needs_approval(principal)
+    status = Status.PENDING_CONFIRMATION if asks else Status.SCHEDULED
     booking = dataclasses.replace(
         before,
         **given,
         status=status,
+        requires_confirmation=asks,
         timezone=attendee.timezone,
         hold_expires_at=None,
         event_sequence=before.event_sequence + 1,
@@ -111,5 +119,5 @@ async def _write(conn: Connection, booking: Booking, attendee: Attendee, actor: 
         *(booking.org_id, booking.id, booking.status.value, booking.event_sequence, now),
         *(booking.timezone, local_start(booking), attendee.name, attendee.email, attendee.phone),
         *(booking.guests, booking.custom_fields, booking.metadata, booking.answers, booking.notes),
-        *(actor.by, actor.id, event.id, event.type, event.body, event.topics),
+        *(actor.by, actor.id, event.id, event.type, event.body, event.topics, booking.requires_confirmation),
     )

@@ -21,6 +21,7 @@ from app.core.logs import logger
 from app.core.times import from_epoch
 from app.core.vault import Vault
 from app.domain.availability.inputs import Inputs
+from app.domain.bookings.budgets import Plan, check_plan
 from app.domain.bookings.create import create_booking
 from app.domain.bookings.decide import verdict_on
 from app.domain.bookings.entries import Entry, EntryStatus, entry_of, represent_entry
@@ -76,16 +77,16 @@ async def tend_list(conn: Connection, vault: Vault, offer_time: timedelta, now: 
     return True
 
 
-async def accept_offer(conn: Connection, org_id: UUID, booking_id: UUID, now: datetime) -> Booking:
+async def accept_offer(conn: Connection, visitor: Visitor, booking_id: UUID, now: datetime) -> Booking:
     """Whoever was offered a place takes it. A repeat returns the booking as it is.
 
     Raises NotFound, InvalidTransition for an offer that is over, and what `finish_booking` raises.
     """
-    held = await locked_booking(conn, org_id, booking_id)
+    held = await locked_booking(conn, visitor.org_id, booking_id)
     over = held.status is Status.DRAFT and held.hold_expires_at is not None and held.hold_expires_at <= now
     if over or held.status is Status.CANCELLED:
         raise InvalidTransition("This offer is over, and the place has gone to the next in line. Join the line again.")
-    return await finish_booking(conn, org_id, booking_id, Finish(), Actor("attendee"), now)
+    return await finish_booking(conn, visitor, booking_id, Finish(), Actor("attendee"), now)
 
 
 async def decline_offer(conn: Connection, org_id: UUID, booking_id: UUID, actor: Actor, now: datetime) -> Booking:
@@ -99,9 +100,13 @@ async def decline_offer(conn: Connection, org_id: UUID, booking_id: UUID, actor:
     return await end_booking(conn, Ending(held, Status.CANCELLED, None, DECLINED, DECLINED), actor, now)
 
 
-async def leave(conn: Connection, org_id: UUID, entry_id: UUID, actor: Actor, now: datetime) -> None:
-    """Leave the line, or the offer. Whoever has left already is not asked again. Raises NotFound, and
-    InvalidTransition where the place was taken."""
+async def leave(conn: Connection, principal: Visitor, entry_id: UUID, actor: Actor, now: datetime) -> None:
+    """Leave the line, or the offer. Whoever has left already is not asked again. Raises NotFound, InvalidTransition
+    where the place was taken, and BudgetExceeded."""
+    org_id = principal.org_id
+    if principal.budget is not None:
+        waiting = await get_entry(conn, org_id, entry_id)
+        check_plan(principal, Plan(waiting.event_type_id, (waiting.attendee.email,)), now)
     if await conn.fetchval(SQL.leave_line, org_id, entry_id, now) is not None:
         return
     entry = await get_entry(conn, org_id, entry_id)
@@ -260,6 +265,7 @@ async def _offer(conn: Connection, held: _List, entry: Entry, start: int, now: d
             notes=entry.notes,
             hold_seconds=seconds,
             is_answered=True,
+            requires_approval=entry.requires_approval,
         )
         created = await create_booking(conn, held.visitor, wanted, Actor("system"), now)
         await _record(conn, entry, dataclasses.replace(created.booking, event_sequence=1), now)

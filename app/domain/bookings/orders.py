@@ -16,7 +16,8 @@ from app.domain.bookings.models import Attendee, Booking
 class NewBooking:
     """`event_type` is an id or a code, `duration_minutes` one of its durations. Either a slot token says event type and
     start, or they are given; a link says the event type too. hold_seconds: keep the slot as DRAFT for so long; then
-    attendee and answers may come with `finish_booking`, unless it is said that the answers are complete."""
+    attendee and answers may come with `finish_booking`, unless it is said that the answers are complete.
+    requires_approval: a person decides, whatever the event type says."""
 
     event_type: UUID | str | None
     start: datetime | None
@@ -33,15 +34,18 @@ class NewBooking:
     hold_seconds: int | None = None
     is_answered: bool = False
     link_code: str | None = None
+    requires_approval: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Moved:
     """The booking that a new one takes the place of. The new one keeps its length, its host where it can, and its place
-    in the attendee's calendar."""
+    in the attendee's calendar. status: of the new one. requires_approval: that is decided by a person, and so is every
+    move of the attendee's that follows, whatever the event type says."""
 
     old: Booking
     status: Status
+    requires_approval: bool = False
 
     @property
     def minutes(self) -> int:

@@ -28,6 +28,16 @@ async def get_booking(conn: Connection, org_id: UUID, booking_id: UUID) -> Booki
     return _booking(row)
 
 
+async def find_booking(conn: Connection, org_id: UUID, handle: UUID | str) -> UUID:
+    """The id of a booking, by it or by its code. Raises NotFound; of an id, whoever reads it does."""
+    if isinstance(handle, UUID):
+        return handle
+    found: UUID | None = await conn.fetchval(SQL.find_by_code, org_id, handle)
+    if found is None:
+        raise NotFound("No such booking in this organization.")
+    return found
+
+
 async def check_part_in(conn: Connection, principal: Principal, booking_id: UUID) -> None:
     """Raises NotFound where the caller is kept to their own bookings, and neither hosts nor made this one."""
     user_id = principal.only_own_user_id

@@ -15,6 +15,7 @@ from app.core.errors import InvalidTransition
 from app.core.times import epoch
 from app.domain.availability.inputs import load_inputs
 from app.domain.availability.service import open_slots
+from app.domain.bookings import budgets
 from app.domain.bookings.create import move_booking
 from app.domain.bookings.decide import ask_to_move
 from app.domain.bookings.events import moved_event
@@ -70,27 +71,28 @@ async def reschedule_booking(
     reason: str | None,
     now: datetime,
 ) -> Booking:
-    """The new booking: RESCHEDULED, or PENDING_CONFIRMATION where an attendee moves what needs confirming.
+    """The new booking: RESCHEDULED, or PENDING_CONFIRMATION where an attendee moves what needs confirming, or a key
+    whose bookings a person decides moves anything.
 
     Runs in a transaction of the caller's. Raises NotFound, InvalidTransition for a booking that is over or ended, and
     what `create_booking` raises for the new start; then nothing is changed.
     """
     org_id = principal.org_id
+    is_counted = await budgets.count_booking(conn, principal, now)
     # two moves that want each other's places would wait for each other for ever
     await conn.fetchval(SQL.lock_moves, org_id)
     await conn.fetchval(SQL.lock_event_type_of, org_id, booking_id)
     await lock_resource_of(conn, org_id, booking_id)
     old = await locked_booking(conn, org_id, booking_id)
-    if old.status not in MOVABLE:
-        raise InvalidTransition(f"A booking that is {old.status} cannot be moved.")
-    if now >= old.ends_at:
-        raise InvalidTransition("A booking that is over cannot be moved.")
-    asks = actor.by == "attendee" and old.requires_confirmation
+    budgets.check_plan(principal, budgets.plan_for(old, start, is_counted=is_counted), now)
+    _check_movable(old, now)
+    asks = budgets.needs_approval(principal) or (actor.by == "attendee" and old.requires_confirmation)
     ended = await end_booking(conn, Ending(old, Status.CANCELLED, None, _MOVED, reason), actor, now)
-    moved = Moved(old, Status.PENDING_CONFIRMATION if asks else Status.RESCHEDULED)
+    # a request that is moved while it waits is still one
+    moved = Moved(old, Status.PENDING_CONFIRMATION if asks else Status.RESCHEDULED, requires_approval=asks)
     where = (start, timezone or old.timezone)
     if old.event_type_id is None:
-        created = await move_reservation(conn, org_id, ended, *where, actor, now)
+        created = await move_reservation(conn, org_id, moved, *where, actor, now)
     else:
         created = await move_booking(conn, principal, moved, *where, actor, now)
     steps = tuple(dataclasses.replace(step, reason=reason) for step in created.booking.history)
@@ -101,3 +103,10 @@ async def reschedule_booking(
         SQL.note_rescheduled, org_id, booking.id, event.id, event.type, now, event.body, old.id, reason, event.topics
     )
     return booking
+
+
+def _check_movable(old: Booking, now: datetime) -> None:
+    if old.status not in MOVABLE:
+        raise InvalidTransition(f"A booking that is {old.status} cannot be moved.")
+    if now >= old.ends_at:
+        raise InvalidTransition("A booking that is over cannot be moved.")

@@ -20,13 +20,16 @@ from app.core.times import epoch, iso_epoch
 from app.domain.availability.inputs import Unit, unit_of
 from app.domain.availability.slots import Interval, free_runs, within
 from app.domain.availability.windows import open_stretches
+from app.domain.bookings import budgets
+from app.domain.bookings.budgets import Plan
 from app.domain.bookings.claim import Outcome, local_start, unit_as_kept
 from app.domain.bookings.create import Created
 from app.domain.bookings.events import CREATED, event_of
 from app.domain.bookings.holds import end_hold
 from app.domain.bookings.lifecycle import Status
 from app.domain.bookings.models import Actor, Attendee, Booking, Step, represent
-from app.domain.identity.models import User
+from app.domain.bookings.orders import Moved
+from app.domain.identity.models import User, Visitor
 
 SQL = sql.load("reservations")
 
@@ -50,25 +53,42 @@ class Reservation:
     metadata: dict[str, Any] | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """For whom; user_id: whose it is, None for what stays whose it was. old: what it takes the place of."""
+
+    attendee: Attendee
+    status: Status
+    requires_approval: bool
+    user_id: UUID | None = None
+    old: Booking | None = None
+
+
 async def reserve(
-    conn: Connection, org_id: UUID, wanted: Reservation, user: User, actor: Actor, now: datetime
+    conn: Connection, principal: Visitor, wanted: Reservation, user: User, actor: Actor, now: datetime
 ) -> Created:
-    """Reserve for a person of the organization. Raises InvalidInput for an unknown resource or a period that is none,
-    SlotUnavailable outside the resource's hours and for what is past, SlotTaken when every unit is held."""
-    attendee = Attendee(user.name, user.email, None, user.timezone)
-    return await _reserve(conn, org_id, wanted, attendee, user.id, None, actor, now)
+    """Reserve for a person of the organization. In a transaction of the caller's by a key with a number of bookings a
+    day. Raises InvalidInput for an unknown resource or a period that is none, SlotUnavailable outside the resource's
+    hours and for what is past, SlotTaken when every unit is held, and BudgetExceeded."""
+    is_counted = await budgets.count_booking(conn, principal, now)
+    budgets.check_plan(principal, Plan(None, (), wanted.start, is_counted), now)
+    attendee, asks = Attendee(user.name, user.email, None, user.timezone), budgets.needs_approval(principal)
+    terms = _Terms(attendee, Status.PENDING_CONFIRMATION if asks else Status.SCHEDULED, asks, user_id=user.id)
+    return await _reserve(conn, principal.org_id, wanted, terms, actor, now)
 
 
 async def move_reservation(
-    conn: Connection, org_id: UUID, old: Booking, start: datetime, timezone: str, actor: Actor, now: datetime
+    conn: Connection, org_id: UUID, moved: Moved, start: datetime, timezone: str, actor: Actor, now: datetime
 ) -> Created:
     """Reserve the same resource in the place of a reservation that was just ended in the same transaction. Writes no
     event. Raises what `reserve` raises."""
+    old = moved.old
     assert old.resource_id is not None  # noqa: S101 -- a reservation has one
     wanted = Reservation(old.resource_id, start, start + (old.ends_at - old.starts_at), old.notes, old.metadata)
     who = old.attendee or Attendee("", "", None, timezone)
     attendee = Attendee(who.name, who.email, who.phone, timezone)
-    return await _reserve(conn, org_id, wanted, attendee, None, old, actor, now)
+    terms = _Terms(attendee, moved.status, moved.requires_approval, old=old)
+    return await _reserve(conn, org_id, wanted, terms, actor, now)
 
 
 async def lock_resource_of(conn: Connection, org_id: UUID, booking_id: UUID) -> None:
@@ -76,14 +96,7 @@ async def lock_resource_of(conn: Connection, org_id: UUID, booking_id: UUID) -> 
 
 
 async def _reserve(
-    conn: Connection,
-    org_id: UUID,
-    wanted: Reservation,
-    attendee: Attendee,
-    user_id: UUID | None,
-    old: Booking | None,
-    actor: Actor,
-    now: datetime,
+    conn: Connection, org_id: UUID, wanted: Reservation, terms: _Terms, actor: Actor, now: datetime
 ) -> Created:
     _check_period(wanted)
     lost = 0
@@ -95,10 +108,10 @@ async def _reserve(
             raise _refusal(rows[0], units, wanted, now)
         await _end_holds(conn, org_id, rows, now)
         for unit in free:
-            booking = _booking(org_id, wanted, unit, attendee, old, actor, now)
+            booking = _booking(org_id, wanted, unit, terms, actor, now)
             shown = represent(booking)
-            event = None if old else event_of(booking, CREATED, shown, now)
-            outcome = await conn.fetchval(SQL.reserve, *_arguments(booking, unit, user_id, event, actor))
+            event = None if terms.old else event_of(booking, CREATED, shown, now)
+            outcome = await conn.fetchval(SQL.reserve, *_arguments(booking, unit, terms.user_id, event, actor))
             if outcome == Outcome.WON:
                 return Created(booking, shown)
             if outcome == Outcome.STALE:
@@ -164,16 +177,13 @@ async def _end_holds(conn: Connection, org_id: UUID, rows: Sequence[sql.Row], no
         await end_hold(conn, org_id, row["id"], now)
 
 
-def _booking(
-    org_id: UUID, wanted: Reservation, unit: Unit, attendee: Attendee, old: Booking | None, actor: Actor, now: datetime
-) -> Booking:
-    booking_id = new_id()
-    status = Status.RESCHEDULED if old else Status.SCHEDULED
+def _booking(org_id: UUID, wanted: Reservation, unit: Unit, terms: _Terms, actor: Actor, now: datetime) -> Booking:
+    booking_id, attendee, old = new_id(), terms.attendee, terms.old
     return Booking(
         org_id=org_id,
         id=booking_id,
         code=new_code(),
-        status=status,
+        status=terms.status,
         event_type_id=None,
         event_type_code=None,
         resource_id=wanted.resource_id,
@@ -193,7 +203,7 @@ def _booking(
         units=[unit_as_kept(unit)],
         routing_trace=None,
         hold_expires_at=None,
-        requires_confirmation=False,
+        requires_confirmation=terms.requires_approval,
         auto_complete=True,
         ical_uid=old.ical_uid if old else f"{encode(Kind.BOOKING, booking_id)}@slotwire",
         ical_sequence=old.ical_sequence + 1 if old else 0,
@@ -207,7 +217,7 @@ def _booking(
         event_sequence=0 if old else 1,
         created_at=now,
         updated_at=now,
-        history=(Step(Status.DRAFT, status, now, actor.by, None),),
+        history=(Step(Status.DRAFT, terms.status, now, actor.by, None),),
     )
 
 
@@ -220,5 +230,5 @@ def _arguments(booking: Booking, unit: Unit, user_id: UUID | None, event: Any, a
         *(booking.notes, booking.metadata, booking.ical_uid, booking.ical_sequence, booking.units),
         *(booking.rescheduled_from_id, booking.created_at),
         *((event.id, event.type, event.body) if event else (None, None, None)),
-        *(actor.by, actor.id, list(event.topics) if event else []),
+        *(actor.by, actor.id, list(event.topics) if event else [], booking.requires_confirmation),
     )

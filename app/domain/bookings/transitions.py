@@ -12,10 +12,12 @@ from app.core import sql
 from app.core.db import Connection
 from app.core.errors import InvalidTransition, NotFound
 from app.domain.bookings import events
+from app.domain.bookings.budgets import check_step
 from app.domain.bookings.events import event_of
 from app.domain.bookings.lifecycle import ACTIVE, Action, Status, decide
 from app.domain.bookings.models import Actor, Booking, Step, represent
 from app.domain.bookings.queries import get_booking
+from app.domain.identity.models import Visitor
 
 SQL = sql.load("bookings")
 
@@ -30,11 +32,32 @@ _EVENTS = {
 
 
 async def change_status(
-    conn: Connection, org_id: UUID, booking_id: UUID, action: Action, actor: Actor, reason: str | None, now: datetime
+    conn: Connection,
+    principal: Visitor,
+    booking_id: UUID,
+    action: Action,
+    actor: Actor,
+    reason: str | None,
+    now: datetime,
 ) -> Booking:
     """Take one step, and give back what the booking holds where the step ends it. A repeat returns the booking as it
-    is. Raises NotFound and InvalidTransition."""
+    is. Raises NotFound and InvalidTransition; for a key with a budget, BudgetExceeded and ApprovalRequired too."""
+    before = await locked_booking(conn, principal.org_id, booking_id)
+    check_step(principal, before, action, now)
+    return await _step(conn, before, action, actor, reason, now)
+
+
+async def take_due_step(
+    conn: Connection, org_id: UUID, booking_id: UUID, action: Action, reason: str | None, now: datetime
+) -> Booking:
+    """The same by the clock."""
     before = await locked_booking(conn, org_id, booking_id)
+    return await _step(conn, before, action, Actor("system"), reason, now)
+
+
+async def _step(
+    conn: Connection, before: Booking, action: Action, actor: Actor, reason: str | None, now: datetime
+) -> Booking:
     after = decide(before.status, action, starts_at=before.starts_at, ends_at=before.ends_at, now=now)
     if after is before.status:
         return before
@@ -52,23 +75,24 @@ async def change_status(
     event = event_of(booking, _EVENTS[action], represent(booking), now)
     await conn.execute(
         SQL.advance_booking,
-        *(org_id, booking_id, after.value, booking.event_sequence, now, before.status.value, actor.by, actor.id),
+        *(before.org_id, before.id, after.value, booking.event_sequence, now, before.status.value, actor.by, actor.id),
         *(reason, event.id, event.type, event.body, event.topics, booking.ical_sequence),
     )
     return booking
 
 
 async def cancel_once(
-    conn: Connection, org_id: UUID, booking_id: UUID, actor: Actor, reason: str | None, now: datetime
+    conn: Connection, principal: Visitor, booking_id: UUID, actor: Actor, reason: str | None, now: datetime
 ) -> Booking:
     """Cancel for callers to whom a repeat is a mistake: of any number at once, one does it. Raises InvalidTransition
     `already_cancelled` besides what `change_status` raises."""
-    before = await locked_booking(conn, org_id, booking_id)
+    before = await locked_booking(conn, principal.org_id, booking_id)
+    check_step(principal, before, Action.CANCEL, now)
     if before.status is Status.CANCELLED:
         raise InvalidTransition(
             "This booking is cancelled already; there is nothing left to do.", code="already_cancelled"
         )
-    return await change_status(conn, org_id, booking_id, Action.CANCEL, actor, reason, now)
+    return await _step(conn, before, Action.CANCEL, actor, reason, now)
 
 
 async def locked_booking(conn: Connection, org_id: UUID, booking_id: UUID) -> Booking:

@@ -15,9 +15,12 @@ from app.core import sql
 from app.core.db import Connection
 from app.core.errors import Conflict, Forbidden, NotFound, SlotUnavailable
 from app.core.ids import new_id
+from app.core.times import from_epoch
 from app.domain.availability.explain import Explainer
 from app.domain.availability.inputs import Inputs
 from app.domain.availability.service import Asked, Verdict, find_alternatives
+from app.domain.bookings import budgets
+from app.domain.bookings.budgets import Plan
 from app.domain.bookings.decide import sentence_for, verdict_on
 from app.domain.bookings.entries import Entry, EntryStatus, entry_of
 from app.domain.bookings.models import Attendee
@@ -65,14 +68,19 @@ async def join(conn: Connection, principal: Visitor, wanted: NewEntry, now: date
     whose it is, so they learn nothing that was said before.
 
     Raises NotFound; Conflict `waitlist_closed` where the event type has no list; Conflict for what is open, and where
-    the line or the address has too many places; SlotUnavailable for what can never be had by waiting; InvalidInput and
-    RoutingRejected like a booking.
+    the line or the address has too many places; SlotUnavailable for what can never be had by waiting; InvalidInput,
+    RoutingRejected and BudgetExceeded like a booking, as which it counts in the key's day.
     """
+    is_counted = await budgets.count_booking(conn, principal, now)
     event_type = await _find_event_type(conn, principal.org_id, wanted.event_type)
     if not event_type["waitlist"]:
         raise Conflict("Nobody can wait for this event type. Choose one of the open slots.", code="waitlist_closed")
+    if principal.budget is not None:
+        since = from_epoch(wanted.want.span[0])
+        plan = Plan(event_type["id"], (wanted.attendee.email,), since, is_counted)
+        budgets.check_plan(principal, plan, now)
     await _check(conn, principal, event_type["id"], wanted, now)
-    return await _take_place(conn, principal.org_id, event_type["id"], wanted, now)
+    return await _take_place(conn, principal, event_type["id"], wanted, now)
 
 
 async def _find_event_type(conn: Connection, org_id: UUID, handle: UUID | str) -> sql.Row:
@@ -173,8 +181,10 @@ def _of_day(explainer: Explainer) -> list[dict[str, Any]]:
     return [reason for _, reasons in explainer.refused(()) for reason in reasons]
 
 
-async def _take_place(conn: Connection, org_id: UUID, event_type_id: UUID, wanted: NewEntry, now: datetime) -> Entry:
-    attendee, entry_id = wanted.attendee, new_id()
+async def _take_place(
+    conn: Connection, principal: Visitor, event_type_id: UUID, wanted: NewEntry, now: datetime
+) -> Entry:
+    org_id, attendee, entry_id = principal.org_id, wanted.attendee, new_id()
     await conn.execute(SQL.lock_attendee, org_id, attendee.email)
     for _ in range(2):
         made = await conn.fetchval(
@@ -183,6 +193,7 @@ async def _take_place(conn: Connection, org_id: UUID, event_type_id: UUID, wante
             *(attendee.name, attendee.email, attendee.phone),
             *(wanted.duration_minutes, wanted.service_id, wanted.host_id, wanted.answers, wanted.notes),
             *(wanted.custom_fields, wanted.metadata, wanted.want.closes_at, now),
+            budgets.needs_approval(principal),
         )
         if made is not None:
             await conn.execute(SQL.wake_list, org_id, event_type_id, now)

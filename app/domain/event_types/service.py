@@ -8,7 +8,7 @@ import dataclasses
 import itertools
 import re
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ import asyncpg
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import Conflict, InvalidInput, NotFound
+from app.core.errors import Conflict, FieldError, InvalidInput, NotFound
 from app.core.ids import new_id
 from app.domain.event_types.models import EventType, EventTypeFields, HostRef
 
@@ -66,6 +66,17 @@ async def _create(
     return await get_event_type(conn, org_id, event_type_id)
 
 
+async def check_event_types(conn: Connection, org_id: UUID, ids: Sequence[UUID], field: str) -> None:
+    """Raises InvalidInput that names each place in the field where there is an id of nothing, or of something
+    archived."""
+    known = {row["id"] for row in await conn.fetch(SQL.find_event_types, org_id, list(ids))}
+    unknown = [place for place, each in enumerate(ids) if each not in known]
+    if unknown:
+        message = "no such event type in this organization"
+        errors = [FieldError(f"{field}.{place}", "unknown_id", message) for place in unknown]
+        raise InvalidInput(f"{errors[0].field}: {message}", errors=errors)
+
+
 async def duplicate_event_type(
     conn: Connection, org_id: UUID, handle: UUID | str, changes: Mapping[str, Any], now: datetime
 ) -> EventType:
@@ -90,6 +101,16 @@ async def get_event_type(conn: Connection, org_id: UUID, handle: UUID | str) -> 
 async def list_event_types(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[EventType]:
     """Up to `limit` event types, oldest first, after the one that the cursor names."""
     return [_event_type(row) for row in await conn.fetch(SQL.list_event_types, org_id, after, limit)]
+
+
+async def list_hosts_of(
+    conn: Connection, org_id: UUID, event_type_ids: Sequence[UUID]
+) -> dict[UUID, list[tuple[UUID, str]]]:
+    """The hosts of each event type, in its order: (user_id, name)."""
+    found: dict[UUID, list[tuple[UUID, str]]] = {each: [] for each in event_type_ids}
+    for row in await conn.fetch(SQL.list_hosts_of, org_id, event_type_ids):
+        found[row["event_type_id"]].append((row["user_id"], row["name"]))
+    return found
 
 
 async def update_event_type(

@@ -33,6 +33,13 @@ class Budget:
         }
         return {name: value for name, value in values.items() if value is not None}
 
+    def allows_address(self, address: str) -> bool:
+        """Whether an e-mail's domain is one of the attendee domains, or lies below one."""
+        domain = address.rpartition("@")[2].lower().rstrip(".")
+        return self.attendee_domains is None or any(
+            domain == each or domain.endswith(f".{each}") for each in self.attendee_domains
+        )
+
 
 def budget_of(limits: Mapping[str, Any]) -> Budget | None:
     """The budget in a key's `limits`; None where nothing is bounded."""

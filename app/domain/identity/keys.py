@@ -15,7 +15,7 @@ from app.core.db import Connection
 from app.core.errors import InvalidInput, NotFound, Unauthorized
 from app.core.ids import new_id
 from app.core.vault import Vault, digest
-from app.domain.identity.budgets import budget_of
+from app.domain.identity.budgets import Budget, budget_of
 from app.domain.identity.models import KEY_ENDED, Principal
 from app.domain.identity.roles import SCOPES_OF_ROLES
 from app.domain.identity.scopes import granted_to
@@ -79,7 +79,8 @@ async def authenticate(conn: Connection, key: str, vault: Vault, now: datetime) 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """A key that lives, as it is listed. key_start: its first characters. tools: which of the MCP server's it sees;
-    None: those of its scopes. user_id: who made it, and whose doing its requests are."""
+    None: those of its scopes. user_id: who made it, and whose doing its requests are. budget: what it may do at
+    most."""
 
     id: UUID
     name: str
@@ -90,6 +91,7 @@ class ApiKey:
     created_at: datetime
     last_used_at: datetime | None
     expires_at: datetime | None
+    budget: Budget | None
 
 
 def _granted(row: sql.Row) -> frozenset[str]:
@@ -107,14 +109,16 @@ async def create_key(
     tools: tuple[str, ...] | None = None,
     expires_at: datetime | None = None,
     limit: str | None = None,
+    budget: Budget | None = None,
     now: datetime,
 ) -> tuple[UUID, str]:
     """Make a key; return its id and, for the only time, the key itself. limit: a number of requests of its own, such as
-    `600/m`. Raises InvalidInput for one that would be over before it was used."""
+    `600/m`. budget: what it may book at most, of event types that the organization has. Raises InvalidInput for a key
+    that would be over before it was used."""
     if expires_at is not None and expires_at <= now:
         raise InvalidInput.of("expires_at", "must lie in the future")
     key_id, key = new_id(), mint_key()
-    limits = {"requests": limit} if limit else {}
+    limits = ({"requests": limit} if limit else {}) | (budget.kept() if budget else {})
     values = (name, digest(key), key[:_SHOWN], list(dict.fromkeys(scopes)), limits, now)
     narrowed = list(dict.fromkeys(tools)) if tools is not None else None
     await conn.execute(SQL.insert_key, org_id, key_id, user_id, *values, narrowed, expires_at)
@@ -144,5 +148,5 @@ async def revoke_key(conn: Connection, org_id: UUID, key_id: UUID, now: datetime
 
 def _key(row: sql.Row) -> ApiKey:
     tools = tuple(row["tools"]) if row["tools"] is not None else None
-    plain = {name: row[name] for name in ApiKey.__dataclass_fields__ if name not in {"scopes", "tools"}}
-    return ApiKey(scopes=tuple(row["scopes"]), tools=tools, **plain)
+    plain = {name: row[name] for name in ApiKey.__dataclass_fields__ if name not in {"scopes", "tools", "budget"}}
+    return ApiKey(scopes=tuple(row["scopes"]), tools=tools, budget=budget_of(row["limits"]), **plain)

@@ -45,13 +45,15 @@ class Owed:
 @dataclass(frozen=True, slots=True)
 class News:
     """An event that people are told of. hosts: of the booking and of the one before it, unless removed since. asked: in
-    small letters, whom our last message about this entry is known to have asked to keep it."""
+    small letters, whom our last message about this entry is known to have asked to keep it. deciders: who answers a
+    request for a booking that has no host."""
 
     type: str
     booking: Shown
     previous: Shown | None
     hosts: Mapping[UUID, Host]
     asked: frozenset[str] = frozenset()
+    deciders: tuple[Host, ...] = ()
 
 
 def letters_owed(news: News) -> list[Owed]:
@@ -69,8 +71,7 @@ def reminders_owed(booking: Shown, unwanted: frozenset[str]) -> list[Owed]:
 
 def _created(news: News) -> Iterator[Owed]:
     if news.booking["status"] == Status.PENDING_CONFIRMATION:
-        yield from _attendee(news, news.booking, Kind.PENDING, None)
-        yield from _hosts(news, news.booking, Kind.PENDING, None)
+        yield from _asked_and_deciding(news)
     else:
         yield from _everybody(news, Kind.BOOKED, Method.REQUEST)
 
@@ -106,8 +107,7 @@ def _rescheduled(news: News) -> Iterator[Owed]:
             yield from _attendee(news, news.previous, Kind.WITHDRAWN, taken_back)
             yield from _guests(news, news.previous, Kind.WITHDRAWN, taken_back)
             yield from _hosts(news, news.previous, Kind.WITHDRAWN, taken_back, only=before & after)
-        yield from _attendee(news, news.booking, Kind.PENDING, None)
-        yield from _hosts(news, news.booking, Kind.PENDING, None)
+        yield from _asked_and_deciding(news)
     else:
         yield from _attendee(news, news.booking, Kind.RESCHEDULED, Method.REQUEST)
         yield from _guests(news, news.booking, Kind.RESCHEDULED, Method.REQUEST)
@@ -149,6 +149,18 @@ _PLANS = {
 def _was_agreed(ended: Shown) -> bool:
     """Whether a booking that has ended by now had been in calendars."""
     return bool(ended["history"]) and ended["history"][-1]["from"] != Status.PENDING_CONFIRMATION
+
+
+def _asked_and_deciding(news: News) -> Iterator[Owed]:
+    """Whoever waits for an answer, and who gives it. Of a reserved resource that is often one person, who is asked and
+    not told to wait for themselves."""
+    deciders = () if news.booking["hosts"] else news.deciders
+    attendee = news.booking.get("attendee")
+    if attendee and attendee["email"].lower() not in {each.address.lower() for each in deciders}:
+        yield from _attendee(news, news.booking, Kind.PENDING, None)
+    yield from _hosts(news, news.booking, Kind.PENDING, None)
+    for each in deciders:
+        yield Owed(Kind.PENDING, Role.MEMBER, each.address, user_id=each.user_id)
 
 
 def _everybody(news: News, kind: Kind, method: Method) -> Iterator[Owed]:

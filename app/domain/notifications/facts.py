@@ -148,7 +148,7 @@ def _links(row: sql.Row, kind: Kind, role: Role, secret: bytes, public_url: str)
     def token(purpose: Purpose) -> str:
         return mint(secret, purpose, row["org_id"], row["booking_id"], row["token_version"])
 
-    if role is Role.HOST and kind is Kind.PENDING and row["status"] == Status.PENDING_CONFIRMATION:
+    if role in {Role.HOST, Role.MEMBER} and kind is Kind.PENDING and row["status"] == Status.PENDING_CONFIRMATION:
         address = f"{public_url}/v1/bookings/{token(Purpose.CONFIRM)}"
         return {"confirm": f"{address}/confirm", "decline": f"{address}/decline"}
     if kind is Kind.WAITLIST_OFFER:

@@ -152,7 +152,8 @@ def _mails_of(row: sql.Row, body: dict[str, Any], sender: str | None) -> Iterabl
     )
     asked = frozenset(each.lower() for each in row["asked"])
     facts = {"until": data["booking"]["hold_expires_at"]} if row["type"] == events.OFFERED else {}
-    news = News(row["type"], data["booking"], previous, {host.user_id: host for host in hosts}, asked)
+    deciders = tuple(Host(UUID(each["user_id"]), each["address"]) for each in row["deciders"] or ())
+    news = News(row["type"], data["booking"], previous, {host.user_id: host for host in hosts}, asked, deciders)
     for owed in letters_owed(news):
         organizer = (row["organizer"] or sender) if owed.method else None
         # what waits for an answer is told after what it takes the place of

@@ -221,12 +221,13 @@ def _details(letter: Letter, words: Language, values: Mapping[str, str]) -> Iter
 
 
 def _people(letter: Letter, meeting: Meeting, words: Language) -> Iterator[Detail]:
-    """Hosts see addresses and numbers, attendees whom they bring, guests names alone."""
+    """Hosts, and who decides in their place, see addresses, attendees whom they bring, guests names alone. Numbers are
+    for hosts."""
     attendee = attendee_of(letter)
     others = [each for each in meeting.hosts if each.address.lower() != letter.to.address.lower()]
     if others:
         yield Detail(words.say("labels.with"), ", ".join(map(_name, others)))
-    if letter.role is Role.HOST:
+    if letter.role in {Role.HOST, Role.MEMBER}:
         if attendee:
             yield Detail(words.say("labels.who"), _named_address(attendee))
         if meeting.attendee_phone:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.ids import new_id
 
 SQL = sql.load("resources")
@@ -56,6 +56,16 @@ async def get_location(conn: Connection, org_id: UUID, location_id: UUID) -> Loc
 async def list_locations(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[Location]:
     """Up to `limit` locations, oldest first, after the one that the cursor names."""
     return [_location(row) for row in await conn.fetch(SQL.list_locations, org_id, after, limit)]
+
+
+async def find_location(conn: Connection, org_id: UUID, name: str) -> UUID:
+    """The id of the one location of this name, whatever its case. Raises InvalidInput where there is none, or more."""
+    rows = await conn.fetch(SQL.list_locations_named, org_id, name)
+    if len(rows) != 1:
+        why = "several locations have this name; give the id" if rows else "no such location in this organization"
+        raise InvalidInput.of("location", why, "unknown_id")
+    found: UUID = rows[0]["id"]
+    return found
 
 
 async def update_location(

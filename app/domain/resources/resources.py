@@ -95,6 +95,16 @@ async def count_resources(conn: Connection, org_id: UUID, wanted: Wanted, *, onl
     return count
 
 
+async def find_resource(conn: Connection, org_id: UUID, name: str) -> UUID:
+    """The id of the one resource of this name, whatever its case. Raises InvalidInput where there is none, or more."""
+    rows = await conn.fetch(SQL.list_resources_named, org_id, name)
+    if len(rows) != 1:
+        why = "several resources have this name; give the id" if rows else "no such resource in this organization"
+        raise InvalidInput.of("resource", why, "unknown_id")
+    found: UUID = rows[0]["id"]
+    return found
+
+
 async def update_resource(
     conn: Connection, org_id: UUID, resource_id: UUID, changes: Mapping[str, Any], now: datetime
 ) -> Resource:

@@ -181,4 +181,5 @@ def _entry(booking: Booking, now: datetime) -> Entry:
         offer_expires_at=booking.hold_expires_at,
         ended_at=None,
         created_at=now - _AHEAD,
+        requires_approval=False,
     )

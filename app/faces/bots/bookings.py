@@ -69,7 +69,7 @@ async def create(call: Call) -> web.Response:
             raise await no_such_link(conn, call.principal.org_id) from None
         return call.envelope(booking_out(created.booking, link))
 
-    response = await idempotency.create(call, make, one_statement=True)
+    response = await idempotency.create(call, make, one_statement=call.principal.budget is None)
     if response.status == 201:
         BOOKINGS.inc()
     return response
@@ -81,8 +81,8 @@ async def read(call: Call) -> web.Response:
 
 
 async def cancel(call: Call) -> web.Response:
-    booking_id, reason, org_id = await booking_of(call), call.optional_body(ReasonIn).reason, call.principal.org_id
-    booking = await call.write(lambda conn: cancel_once(conn, org_id, booking_id, actor_of(call), reason, call.now))
+    about = (await booking_of(call), actor_of(call), call.optional_body(ReasonIn).reason)
+    booking = await call.write(lambda conn: cancel_once(conn, call.principal, *about, call.now))
     return call.answer(_cancelled(booking))
 
 

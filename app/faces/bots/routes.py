@@ -16,6 +16,8 @@ from app.web.shapes import ReasonIn
 
 _BOOKING = Data(BotBookingShown)
 _NO_LINK = ("booking_link_not_found",)
+# of a key with limits of its own
+_LIMITS = ("budget_exceeded",)
 
 ROUTES: tuple[Route, ...] = (
     Route(
@@ -41,7 +43,7 @@ ROUTES: tuple[Route, ...] = (
             body=BotBookingIn,
             answer=_BOOKING,
             status=201,
-            problems=(*_NO_LINK, "slot_taken", "slot_unavailable", "routing_rejected"),
+            problems=(*_NO_LINK, "slot_taken", "slot_unavailable", "routing_rejected", *_LIMITS),
             replays=True,
         ),
     ),
@@ -63,7 +65,7 @@ ROUTES: tuple[Route, ...] = (
             body=ReasonIn,
             optional=True,
             answer=Data(CancelledShown),
-            problems=("already_cancelled", "invalid_transition"),
+            problems=("already_cancelled", "invalid_transition", *_LIMITS),
         ),
     ),
     Route(
@@ -76,7 +78,7 @@ ROUTES: tuple[Route, ...] = (
             body=BotWaitlistIn,
             answer=Data(BotEntryShown),
             status=201,
-            problems=(*_NO_LINK, "waitlist_closed", "slot_unavailable", "routing_rejected", "forbidden"),
+            problems=(*_NO_LINK, "waitlist_closed", "slot_unavailable", "routing_rejected", "forbidden", *_LIMITS),
             replays=True,
             name="bot_join_waitlist",
         ),
@@ -96,7 +98,7 @@ ROUTES: tuple[Route, ...] = (
         Operation(
             "Take a contact out of line, or decline an offer",
             status=204,
-            problems=("invalid_transition",),
+            problems=("invalid_transition", *_LIMITS),
             name="bot_leave_waitlist",
         ),
     ),

@@ -36,7 +36,7 @@ async def create(call: Call) -> web.Response:
 
     async def make(conn: Connection) -> dict[str, Any]:
         with call.timed("book"):
-            made = await reserve(conn, principal.org_id, wanted, user, rest.actor_of(call), call.now)
+            made = await reserve(conn, principal, wanted, user, rest.actor_of(call), call.now)
         return call.envelope(reservation_out(made.booking))
 
     response = await idempotency.create(call, make, one_statement=True)

@@ -9,8 +9,11 @@ from aiohttp import web
 
 from app.core.db import Connection
 from app.core.ids import Kind, encode
+from app.domain.event_types.service import check_event_types
 from app.domain.identity import keys
+from app.domain.identity.budgets import Budget
 from app.faces.browser.shapes import KeyIn, key_out
+from app.faces.rest.shapes.users import limits_out
 from app.web import idempotency
 from app.web.auditing import note
 from app.web.call import Call
@@ -23,6 +26,8 @@ async def create(call: Call) -> web.Response:
         principal.require(scope)
 
     async def make(conn: Connection) -> dict[str, Any]:
+        budget = given.budget
+        await check_event_types(conn, principal.org_id, budget.event_type_ids or (), "limits.event_type_ids")
         key_id, secret = await keys.create_key(
             conn,
             principal.org_id,
@@ -31,9 +36,11 @@ async def create(call: Call) -> web.Response:
             scopes=tuple(given.scopes),
             tools=None if given.tools is None else tuple(given.tools),
             expires_at=given.expires_at,
+            budget=budget,
             now=call.now,
         )
-        await note(conn, call, "key.created", encode(Kind.KEY, key_id), name=given.name, scopes=sorted(given.scopes))
+        about = {"name": given.name, "scopes": sorted(given.scopes), **_bounds(budget)}
+        await note(conn, call, "key.created", encode(Kind.KEY, key_id), **about)
         return call.envelope({**key_out(await keys.get_key(conn, principal.org_id, key_id)), "secret": secret})
 
     return await idempotency.create(call, make)
@@ -56,3 +63,12 @@ async def revoke(call: Call) -> web.Response:
 
     await call.write(end)
     return web.Response(status=204)
+
+
+def _bounds(budget: Budget) -> dict[str, Any]:
+    """What the audit log tells of it: no more than there is."""
+    limits = {name: value for name, value in limits_out(budget).items() if value is not None}
+    return {
+        **({"limits": limits} if limits else {}),
+        **({"requires_approval": True} if budget.requires_approval else {}),
+    }

@@ -2,14 +2,16 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 from typing_extensions import TypedDict
 
+from app.core.emails import is_email
 from app.core.ids import Kind, encode
-from app.core.shown import AuditRef, KeyRef, SessionRef, Time, UserRef, one_of
+from app.core.shown import AuditRef, KeyRef, Looks, SessionRef, Time, UserRef, one_of
 from app.core.times import iso
 from app.domain.bookings.entries import EntryStatus
 from app.domain.identity.audit import Entry
+from app.domain.identity.budgets import Budget
 from app.domain.identity.keys import ApiKey
 from app.domain.identity.models import Principal, User
 from app.domain.identity.roles import POWERS
@@ -18,7 +20,7 @@ from app.domain.identity.sessions import Device
 from app.domain.resources.resources import Wanted
 from app.faces.rest.shapes.deliveries import DeliveryStatus
 from app.faces.rest.shapes.resources import ResourceKind
-from app.faces.rest.shapes.users import MyOrganizationShown, UserShown, user_out
+from app.faces.rest.shapes.users import LimitsShown, MyOrganizationShown, UserShown, limits_out, user_out
 from app.web.fields import (
     AskedNumber,
     Email,
@@ -33,6 +35,8 @@ from app.web.fields import (
     refusal,
 )
 from app.web.paging import Numbers
+
+_LABEL = "[a-zA-Z0-9]([a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?"
 
 # whatever was a password once may be typed here
 GivenPassword = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1, max_length=1000)]
@@ -87,13 +91,61 @@ class DeviceShown(TypedDict):
     expires_at: Time
 
 
+def _domain(value: str) -> str:
+    """In small letters, as addresses are compared with it."""
+    domain = value.lower().removesuffix(".")
+    if not is_email(f"x@{domain}") or "." not in domain:
+        raise ValueError(
+            "expected a domain such as example.com: no @, no *, and letters beyond ASCII as xn--… (what lies below a "
+            "domain belongs to it)"
+        )
+    return domain
+
+
+Domain = Annotated[
+    str,
+    StringConstraints(max_length=252),
+    AfterValidator(_domain),
+    Looks({"pattern": f"^{_LABEL}([.]{_LABEL})+[.]?$"}),
+]
+
+
+class KeyLimitsIn(WireModel):
+    """What a key may book at most; null or left out: no such limit. bookings_per_day: made, held, moved or waited for,
+    of a UTC day. event_type_ids: the only ones of whose bookings it makes and changes any, and then no resources.
+    max_lead_days: how far ahead a start may lie, in days of 24 hours. attendee_domains: of the e-mails of attendees and
+    guests; what lies below them belongs to them."""
+
+    bookings_per_day: int | None = Field(default=None, ge=1, le=10_000)
+    event_type_ids: list[EventTypeId] | None = Field(default=None, min_length=1, max_length=100)
+    max_lead_days: int | None = Field(default=None, ge=1, le=730)
+    attendee_domains: list[Domain] | None = Field(default=None, min_length=1, max_length=100)
+
+
 class KeyIn(WireModel):
-    """tools: which tools of the MCP server a key with the scope `mcp` sees; all of its scopes' when there is none."""
+    """tools: which tools of the MCP server a key with the scope `mcp` sees; all of its scopes' when there is none.
+    requires_approval: whatever it books, holds or moves waits for a person to confirm it, whatever the event type
+    says."""
 
     name: Name
     scopes: list[Literal[SCOPES]] = Field(min_length=1, max_length=len(SCOPES))  # type: ignore[valid-type]
     tools: list[Literal[TOOLS]] | None = Field(default=None, min_length=1, max_length=len(TOOLS))  # type: ignore[valid-type]
     expires_at: Instant | None = None
+    limits: KeyLimitsIn | None = None
+    requires_approval: bool = False
+
+    @property
+    def budget(self) -> Budget:
+        """What is given twice counts once."""
+        given = self.limits or KeyLimitsIn()
+        ids, domains = given.event_type_ids, given.attendee_domains
+        return Budget(
+            bookings_per_day=given.bookings_per_day,
+            event_type_ids=None if ids is None else tuple(dict.fromkeys(ids)),
+            max_lead_days=given.max_lead_days,
+            attendee_domains=None if domains is None else tuple(dict.fromkeys(domains)),
+            requires_approval=self.requires_approval,
+        )
 
     @model_validator(mode="after")
     def _narrows_what_it_has(self) -> Self:
@@ -103,7 +155,8 @@ class KeyIn(WireModel):
 
 
 class ApiKeyShown(TypedDict):
-    """key_start: the first characters, to know it by."""
+    """key_start: the first characters, to know it by. requires_approval: whatever it books waits for a person to
+    confirm it."""
 
     id: KeyRef
     name: str
@@ -114,6 +167,8 @@ class ApiKeyShown(TypedDict):
     created_at: Time
     last_used_at: Time | None
     expires_at: Time | None
+    limits: LimitsShown
+    requires_approval: bool
 
 
 class KeyCreated(ApiKeyShown):
@@ -199,6 +254,8 @@ def key_out(key: ApiKey) -> ApiKeyShown:
         "created_at": iso(key.created_at),
         "last_used_at": iso(key.last_used_at) if key.last_used_at else None,
         "expires_at": iso(key.expires_at) if key.expires_at else None,
+        "limits": limits_out(key.budget),
+        "requires_approval": key.budget is not None and key.budget.requires_approval,
     }
 
 

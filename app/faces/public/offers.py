@@ -31,7 +31,7 @@ async def show(visit: Visit) -> web.StreamResponse:
 @by_link
 async def accept(visit: Visit) -> web.StreamResponse:
     door = await _open(visit)
-    about = (door.visitor.org_id, door.booking.id)
+    about = (door.visitor, door.booking.id)
     try:
         with visit.timed("book"):
             booking = await visit.write(lambda conn: accept_offer(conn, *about, visit.now))

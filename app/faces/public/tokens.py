@@ -82,7 +82,7 @@ async def _decide(visit: Visit, token: str, action: Action, reason: str | None) 
 
 
 async def _step(visit: Visit, door: Door, action: Action, actor: Actor, reason: str | None) -> Booking:
-    about = (door.visitor.org_id, door.booking.id, action, actor, reason)
+    about = (door.visitor, door.booking.id, action, actor, reason)
     return await visit.write(lambda conn: change_status(conn, *about, visit.now))
 
 

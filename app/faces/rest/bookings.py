@@ -28,8 +28,10 @@ from app.web.shapes import ReasonIn
 
 
 def shown_to(principal: Principal, booking: Booking, shown: BookingShown | None = None) -> BookingShown:
-    """The links that change a booking are for keys that may change it."""
-    tokens = tokens_of(booking, principal.secret) if principal.may("bookings:write") else None
+    """The links that change a booking are for keys that may change it; not for those with a budget, which no link
+    knows of."""
+    trusted = principal.may("bookings:write") and principal.budget is None
+    tokens = tokens_of(booking, principal.secret) if trusted else None
     return with_tokens(shown or represent(booking), tokens)
 
 
@@ -70,8 +72,9 @@ async def create(call: Call) -> web.Response:
             created = await create_booking(conn, call.principal, wanted, actor_of(call), call.now)
         return call.envelope(shown_to(call.principal, created.booking, created.shown))
 
-    # a link is locked, and counted under its lock
-    response = await idempotency.create(call, make, one_statement=wanted.link_code is None)
+    # a link is locked, and counted under its lock, and so is the day of a key that has a budget
+    alone = wanted.link_code is None and call.principal.budget is None
+    response = await idempotency.create(call, make, one_statement=alone)
     if response.status == 201:
         BOOKINGS.inc()
     return response
@@ -103,15 +106,15 @@ async def update(call: Call) -> web.Response:
 
 async def change(call: Call) -> Booking:
     """The attendee's data, as the body has it."""
-    booking_id, changes, org_id = await booking_of(call), call.body(BookingPatch).changes, call.principal.org_id
-    return await call.write(lambda conn: change_attendee(conn, org_id, booking_id, changes, call.now))
+    booking_id, changes = await booking_of(call), call.body(BookingPatch).changes
+    return await call.write(lambda conn: change_attendee(conn, call.principal, booking_id, changes, call.now))
 
 
 async def take(call: Call, action: Action) -> Booking:
     """One step of the lifecycle; a repeat returns the booking as it is."""
-    booking_id, org_id = await booking_of(call), call.principal.org_id
+    booking_id = await booking_of(call)
     about = (booking_id, action, actor_of(call), call.optional_body(ReasonIn).reason)
-    return await call.write(lambda conn: change_status(conn, org_id, *about, call.now))
+    return await call.write(lambda conn: change_status(conn, call.principal, *about, call.now))
 
 
 def _step(action: Action) -> Callable[[Call], Awaitable[web.Response]]:
@@ -139,7 +142,7 @@ async def finish(call: Call) -> web.Response:
         answers=None if given.answers is None else [answer.model_dump() for answer in given.answers],
         notes=given.notes,
     )
-    about = (call.principal.org_id, booking_id, wanted, actor_of(call))
+    about = (call.principal, booking_id, wanted, actor_of(call))
     with call.timed("book"):
         booking = await call.write(lambda conn: finish_booking(conn, *about, call.now))
     return call.answer(shown_to(call.principal, booking))

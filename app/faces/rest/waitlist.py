@@ -53,6 +53,6 @@ async def read(call: Call) -> web.Response:
 
 
 async def delete(call: Call) -> web.Response:
-    about = (call.principal.org_id, await entry_of(call), actor_of(call))
+    about = (call.principal, await entry_of(call), actor_of(call))
     await call.write(lambda conn: leave(conn, *about, call.now))
     return web.Response(status=204)

@@ -13,13 +13,17 @@ from app.web.routing import Route
 from app.web.shapes import ReasonIn
 
 _BOOKING = One("booking", BookingShown)
-_BOOKED = ("slot_taken", "slot_unavailable", "routing_rejected")
+# of a key with limits of its own
+_LIMITS = ("budget_exceeded",)
+_DECIDED = (*_LIMITS, "approval_required")
+_BOOKED = ("slot_taken", "slot_unavailable", "routing_rejected", *_LIMITS)
 _STEP: dict[str, Any] = {
     "body": ReasonIn,
     "optional": True,
     "answer": _BOOKING,
-    "problems": ("invalid_transition",),
+    "problems": ("invalid_transition", *_LIMITS),
 }
+_DECISION = {**_STEP, "problems": ("invalid_transition", *_DECIDED)}
 
 ROUTES = (
     Route(
@@ -70,7 +74,12 @@ ROUTES = (
         "/v1/bookings/{id}",
         bookings.update,
         "bookings:write",
-        Operation("Change the attendee's data", body=BookingPatch, answer=_BOOKING, problems=("invalid_transition",)),
+        Operation(
+            "Change the attendee's data",
+            body=BookingPatch,
+            answer=_BOOKING,
+            problems=("invalid_transition", *_DECIDED),
+        ),
     ),
     Route("GET", "/v1/bookings/{id}", bookings.read, "bookings:read", Operation("Read a booking", answer=_BOOKING)),
     Route(
@@ -105,14 +114,14 @@ ROUTES = (
         "/v1/bookings/{id}/confirm",
         bookings.confirm,
         "bookings:write",
-        Operation("Confirm a pending booking", **_STEP),
+        Operation("Confirm a pending booking", **_DECISION),
     ),
     Route(
         "POST",
         "/v1/bookings/{id}/decline",
         bookings.decline,
         "bookings:write",
-        Operation("Decline a pending booking", **_STEP),
+        Operation("Decline a pending booking", **_DECISION),
     ),
     Route(
         "POST",

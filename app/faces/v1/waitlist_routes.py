@@ -7,6 +7,8 @@ from app.web.operation import Many, One, Operation
 from app.web.routing import Route
 
 _ENTRY = One("waitlist_entry", EntryShown)
+_REFUSED = ("waitlist_closed", "slot_unavailable", "routing_rejected", "event_type_not_found", "forbidden")
+_LIMITS = ("budget_exceeded",)
 
 ROUTES = (
     Route(
@@ -31,7 +33,7 @@ ROUTES = (
             body=WaitlistIn,
             answer=_ENTRY,
             status=201,
-            problems=("waitlist_closed", "slot_unavailable", "routing_rejected", "event_type_not_found", "forbidden"),
+            problems=(*_REFUSED, *_LIMITS),
             replays=True,
             name="join_waitlist",
         ),
@@ -48,6 +50,11 @@ ROUTES = (
         "/v1/waitlist/{id}",
         waitlist.delete,
         "bookings:write",
-        Operation("Leave the line, or an offer", status=204, problems=("invalid_transition",), name="leave_waitlist"),
+        Operation(
+            "Leave the line, or an offer",
+            status=204,
+            problems=("invalid_transition", *_LIMITS),
+            name="leave_waitlist",
+        ),
     ),
 )

@@ -112,7 +112,7 @@ _PLAIN_PROBLEM: Schema = {
         "detail": {"type": "string", "description": "What to do next."},
         "request_id": {"type": "string"},
         "errors": {"type": "array", "items": _FIELD_ERROR, "description": "Which fields are wrong."},
-        "reasons": {"type": "array", "items": {"type": "string"}, "description": "Why the slot is not open."},
+        "reasons": {"type": "array", "items": {"type": "string"}, "description": "Why it cannot be had."},
         "alternatives": {"type": "array", "maxItems": 3, "items": _SLOT, "description": "The nearest open slots."},
         "rule": {"type": ["integer", "null"], "description": "The routing rule that refused, counted from 0."},
         "violated-policies": {"type": "array", "items": {"type": "string"}, "description": "The limits passed."},
