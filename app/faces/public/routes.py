@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from app.domain.bookings.lifecycle import Action
 from app.domain.identity.account_tokens import AccountPurpose
-from app.faces.public import accounts, book, calendars, moves, offers, optouts, tokens, waitlist
+from app.faces.public import accounts, book, calendars, markdown, moves, offers, optouts, tokens, waitlist
 from app.faces.public.shapes import (
     AccountShown,
     BookingPageShown,
@@ -95,6 +95,18 @@ def _account(path: str, purpose: AccountPurpose, whose: str, word: str) -> tuple
     )
 
 
+_MARKDOWN = PublicRoute(
+    "GET",
+    "/{username}/{event_slug}.md",
+    markdown.show,
+    Operation(
+        "Read a public page as text",
+        media=markdown.MEDIA,
+        problems=("event_type_not_found",),
+        name="get_page_as_text",
+    ),
+)
+
 _OFFERS = (
     PublicRoute(
         "POST",
@@ -153,6 +165,7 @@ ROUTES = (
     *_pages("/v1/book/link/{link_code}", "a single-use link's page", "link_page", _LINK),
     *_pages("/v1/book/{username}/{event_slug}", "a public page", "page", ()),
     *_OFFERS,
+    _MARKDOWN,
     PublicRoute(
         "GET",
         "/v1/bookings/{id}/confirm",
