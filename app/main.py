@@ -19,6 +19,9 @@ from app.faces.browser.routes import ROUTES as BROWSER_ROUTES
 from app.faces.dev import mail
 from app.faces.docs import pages
 from app.faces.docs.document import document
+from app.faces.mcp import engine
+from app.faces.mcp.door import McpRoute
+from app.faces.mcp.engine import ENGINE, Engine
 from app.faces.public.routes import ROUTES as PUBLIC_ROUTES
 from app.faces.public.routes import with_tokens
 from app.faces.rest.shapes.events import EventShown
@@ -59,10 +62,12 @@ def build_app(settings: Settings) -> web.Application:
     app.cleanup_ctx.append(_database)
     app.cleanup_ctx.append(_waker)
     app.cleanup_ctx.append(finish)
+    app[ENGINE] = Engine()
+    app.cleanup_ctx.append(engine.run)
     operations.add_routes(app)
     pages.add_routes(app, settings, openapi())
     mail.add_routes(app, settings)
-    add_routes(app, ROUTES)
+    add_routes(app, (*ROUTES, McpRoute()))
     return app
 
 

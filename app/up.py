@@ -212,7 +212,7 @@ class Up:
     def _introduce(self) -> None:
         """Say how to get in; with a demo organization, so that there is something to book."""
         base = self.settings.base_url
-        lines = ["", f"Slotwire is up: {base}", f"  the API  {base}/docs"]
+        lines = ["", f"Slotwire is up: {base}", f"  the API  {base}/docs", f"  agents   {base}/mcp"]
         if self.settings.development and not self.settings.smtp_url:
             lines.append(f"  mail     {base}/dev/mail")
         lines.append("")

@@ -14,6 +14,7 @@ _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
 REQUESTS = Counter("slotwire_http_requests", "Requests answered", ["method", "route", "status"])
 REQUEST_SECONDS = Histogram("slotwire_http_request_seconds", "Time to answer", ["method", "route"], buckets=_FAST)
 BOOKINGS = Counter("slotwire_bookings", "Bookings made")
+AGENT_CALLS = Counter("slotwire_mcp_calls", "Calls of MCP tools", ["tool", "outcome"])
 DELIVERIES = Counter("slotwire_webhook_attempts", "Webhook attempts by outcome", ["outcome"])
 CIRCUITS_OPEN = Gauge(
     "slotwire_webhook_circuits_open", "Webhooks that are left alone for a while", multiprocess_mode="livesum"

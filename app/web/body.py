@@ -55,9 +55,7 @@ def parse_json(request: web.Request, raw: bytes) -> Any:
         value = orjson.loads(raw)
     except orjson.JSONDecodeError:
         raise InvalidInput("The body is not valid JSON in UTF-8.", code="invalid_request") from None
-    # only a body that could hold one of the two is walked through
-    if b"\\u0000" in raw or raw.count(b"[") + raw.count(b"{") > _DEEPEST:
-        _inspect(value)
+    inspect(raw, value)
     return value
 
 
@@ -174,9 +172,12 @@ def _field_errors(error: ErrorDetails) -> list[FieldError]:
     return [FieldError(".".join(map(str, place)), _CODES.get(kind, kind), message) for place in places]
 
 
-def _inspect(body: Any) -> None:
+def inspect(raw: bytes, body: Any) -> None:
     """Raises InvalidInput for NUL characters, which PostgreSQL's text cannot hold, and for nesting that is deeper than
-    anybody means. A loop and not a recursion, since depth is what it guards against."""
+    anybody means. A loop and not a recursion, since depth is what it guards against; and only where there could be
+    one of the two at all."""
+    if b"\\u0000" not in raw and raw.count(b"[") + raw.count(b"{") <= _DEEPEST:
+        return
     waiting: list[tuple[Any, str, int]] = [(body, "", 0)]
     while waiting:
         value, path, depth = waiting.pop()

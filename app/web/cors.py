@@ -13,6 +13,8 @@ from app.web.call import HEADERS, SETTINGS
 _ANY = "*"
 _EXPOSED = "ETag, Idempotent-Replayed, RateLimit, RateLimit-Policy, Retry-After, Server-Timing, X-Request-Id"
 _ASKED = "Content-Type, Idempotency-Key, If-None-Match, X-Request-Id"
+# with those of an MCP client that is a page
+_ASKED_OF_KEYS = f"Authorization, {_ASKED}, Mcp-Method, Mcp-Name, Mcp-Protocol-Version"
 _DAY = "86400"
 
 
@@ -36,6 +38,6 @@ def preflight(request: web.Request, methods: Iterable[str], *, public: bool) -> 
     response = web.Response(status=204, headers={hdrs.ALLOW: ", ".join(methods)})
     if allow(request, public=public):
         response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = ", ".join(methods)
-        response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = _ASKED if public else f"Authorization, {_ASKED}"
+        response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = _ASKED if public else _ASKED_OF_KEYS
         response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = _DAY
     return response

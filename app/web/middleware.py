@@ -43,32 +43,25 @@ async def around(request: web.Request, handler: Handler) -> web.StreamResponse:
 async def _answer(request: web.Request, handler: Handler, request_id: str) -> web.StreamResponse:
     try:
         return await handler(request)
-    except SlotwireError as error:
-        found: SlotwireError = error
-    except web.HTTPException as error:
-        found = _from_aiohttp(error)
-    except asyncpg.ForeignKeyViolationError:
-        found = Conflict("Something that this refers to was removed meanwhile, or is still in use. Look again.")
-    except (asyncpg.DeadlockDetectedError, asyncpg.SerializationError) as error:
-        # it was tried once more already
-        found = _away(error)
-    except AWAY as error:
-        # the driver's complaint about an argument of ours is no outage
-        found = _fault() if isinstance(error, ValueError) else _away(error)
-    except Exception:  # noqa: BLE001 -- the last resort: logged whole, answered as a problem
-        found = _fault()
-    return problem(found, request_id=request_id, path=request.path)
+    except Exception as error:  # noqa: BLE001 -- the last resort: whatever it is, it is answered as a problem
+        return problem(told(error), request_id=request_id, path=request.path)
 
 
-def _fault() -> Unexpected:
-    """Said of the exception that is being handled, which is logged."""
-    _log.exception("unexpected")
+def told(error: Exception) -> SlotwireError:
+    """What to tell the caller of whatever went wrong. What nobody foresaw is logged whole."""
+    if isinstance(error, SlotwireError):
+        return error
+    if isinstance(error, web.HTTPException):
+        return _from_aiohttp(error)
+    if isinstance(error, asyncpg.ForeignKeyViolationError):
+        return Conflict("Something that this refers to was removed meanwhile, or is still in use. Look again.")
+    # a deadlock or a clash was tried once more already; the driver's complaint about an argument of ours is no outage
+    away = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError, *AWAY)
+    if isinstance(error, away) and not isinstance(error, ValueError):
+        _log.warning("database_away", error=type(error).__name__)
+        return Unavailable("The database is away or overloaded; try again in a moment.")
+    _log.error("unexpected", exc_info=error)
     return Unexpected(_FAULT)
-
-
-def _away(error: Exception) -> Unavailable:
-    _log.warning("database_away", error=type(error).__name__)
-    return Unavailable("The database is away or overloaded; try again in a moment.")
 
 
 def _from_aiohttp(error: web.HTTPException) -> SlotwireError:

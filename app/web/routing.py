@@ -134,7 +134,7 @@ def _guarded(route: Route) -> Answering:
             response = await _visit(request, route.by_token.handler, route.by_token.operation)
             return with_etag(request, response) if route.method == hdrs.METH_GET else response
         allow(request, public=False)
-        key = _bearer(request)
+        key = bearer(request)
         check_path(request)
         raw = await read_body(request) if request.body_exists else b""
         now = datetime.now(UTC)
@@ -147,7 +147,7 @@ def _guarded(route: Route) -> Answering:
                 principal = await authenticate(conn, key, request.app[VAULT], now)
                 request.app[KEYS].remember(key, principal, now)
             try:
-                limit = Limit("key", str(principal.key_id), _quota(request, principal))
+                limit = Limit("key", str(principal.key_id), quota_of(request, principal))
                 await request.app[LIMITER].check(request, limit)
                 principal.require(*route.scopes)
                 response = await route.handler(Call(request, raw, now, route.operation, conn, principal))
@@ -177,7 +177,7 @@ def counting_strangers(answer: Answering) -> Answering:
     return counted
 
 
-def _quota(request: web.Request, principal: Principal) -> Quota | None:
+def quota_of(request: web.Request, principal: Principal) -> Quota | None:
     return parse_quota(principal.own_limit) if principal.own_limit else request.app[SETTINGS].limit_key
 
 
@@ -244,7 +244,7 @@ def _refusing(allowed: list[str], access: Callable[[web.Request], str]) -> Answe
     return refuse
 
 
-def _bearer(request: web.Request) -> str:
+def bearer(request: web.Request) -> str:
     """Raises Unauthorized. A key in the query string is not looked for: query strings end up in logs."""
     scheme, _, key = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     if scheme.lower() != "bearer" or not key.strip():

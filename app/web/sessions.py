@@ -27,6 +27,7 @@ COOKIE = "slotwire_session"
 SECURE_COOKIE = f"__Host-{COOKIE}"
 _SAFE = frozenset({hdrs.METH_GET, hdrs.METH_HEAD})
 _OURS = frozenset({"same-origin", "none"})
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 # what a page of any site can send without asking, even of nothing
 _OF_FORMS = frozenset({"application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 _TOKEN = "token"  # noqa: S105 -- the name of a member
@@ -106,9 +107,22 @@ def check_site(request: web.Request) -> None:
         raise UnsupportedMediaType("Send the body with 'Content-Type: application/json'.")
 
 
+def is_public_page(request: web.Request, origin: str) -> bool:
+    """Whether this origin is the service's public address."""
+    return origin.lower() == _origin(request.app[SETTINGS].public_url)
+
+
+def is_loopback_page(origin: str) -> bool:
+    """Whether a page of this origin comes from the browser's own machine."""
+    try:
+        return urlsplit(origin).hostname in _LOOPBACK
+    except ValueError:
+        return False
+
+
 def _is_ours(request: web.Request, origin: str) -> bool:
     """The public address, or the one that the browser has connected to."""
-    if origin.lower() == _origin(request.app[SETTINGS].public_url):
+    if is_public_page(request, origin):
         return True
     return origin.lower() in {f"http://{request.host}".lower(), f"https://{request.host}".lower()}
 

@@ -1,0 +1,126 @@
+"""What a tool is: its name, what it takes and gives, what it does to the world, and who may call it.
+
+The one rule: what is advertised is what is checked. Both schemas are made of the models that serve the call, and a key
+sees exactly the tools that it may call.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, NotRequired
+
+from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema
+from typing_extensions import TypedDict
+
+from app.domain.identity.models import Principal
+from app.web.call import Call
+from app.web.fields import WireModel
+
+Schema = dict[str, Any]
+
+
+class NextCall(TypedDict):
+    """A call that would help now. arguments: complete, or as far as they are known."""
+
+    tool: str
+    arguments: dict[str, Any]
+
+
+class ProblemShown(TypedDict):
+    """Why it did not happen: what `isError` results hold. Beside these the members of a problem document: `errors` of
+    arguments, `reasons`, `alternatives`."""
+
+    code: str
+    detail: str
+    next: NotRequired[NextCall]
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """needs: scopes that it takes besides `mcp`. writes, destroys, repeatable: of the annotations: whether it changes
+    anything, whether it takes something away, and whether the same call again changes nothing more."""
+
+    name: str
+    title: str
+    description: str
+    given: type[WireModel]
+    shown: Any
+    handler: Callable[[Call, Any], Awaitable[Any]]
+    needs: tuple[str, ...] = ()
+    writes: bool = False
+    destroys: bool = False
+    repeatable: bool = True
+
+    def is_for(self, principal: Principal) -> bool:
+        """A key that is narrowed to tools may call those; but never more than its scopes allow of resources."""
+        if not principal.may("mcp") or not all(map(principal.may, self.needs)):
+            return False
+        return principal.tools is None or self.name in principal.tools
+
+    def advertised(self) -> Schema:
+        return {
+            "name": self.name,
+            "title": self.title,
+            "description": self.description,
+            "inputSchema": schema_of(self.given),
+            "outputSchema": _answer_schema(self.shown),
+            "annotations": {
+                "title": self.title,
+                "readOnlyHint": not self.writes,
+                "destructiveHint": self.destroys,
+                "idempotentHint": self.repeatable,
+                "openWorldHint": False,
+            },
+        }
+
+
+class _Generator(GenerateJsonSchema):
+    """Without titles, which only repeat names: an agent pays for each word."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 -- pydantic's signature
+        return False
+
+
+# of whom a model has no use: it cannot count, and reads no long pattern
+_LONGEST_PATTERN = 60
+
+
+def schema_of(kind: Any) -> Schema:
+    """Whole and flat, since not every client follows references; and no wider than it has to be."""
+    made = TypeAdapter(kind).json_schema(schema_generator=_Generator)
+    flat = _flat(made, made.pop("$defs", {}))
+    assert isinstance(flat, dict)  # noqa: S101 -- the schema of an object
+    return flat
+
+
+def _flat(value: Any, defined: Schema) -> Any:
+    if isinstance(value, list):
+        return [_flat(each, defined) for each in value]
+    if not isinstance(value, dict):
+        return value
+    beside = {name: each for name, each in value.items() if not _says_nothing(name, each, value)}
+    if "$ref" in beside:
+        return _flat({**defined[beside.pop("$ref").rpartition("/")[2]], **beside}, defined)
+    options = [each for each in beside.get("anyOf", ()) if each != {"type": "null"}]
+    if len(options) == 1 and len(beside["anyOf"]) == 2:
+        # what may be left out may be null as well; to say so of each is too much
+        del beside["anyOf"]
+        return _flat({**options[0], **beside}, defined)
+    return {name: _flat(each, defined) for name, each in beside.items()}
+
+
+def _says_nothing(name: str, value: Any, schema: Schema) -> bool:
+    if name == "pattern":
+        return isinstance(value, str) and len(value) > _LONGEST_PATTERN
+    if name in {"title", "description"} and "properties" in schema:
+        return isinstance(value, str)
+    return (name, value) in {("additionalProperties", True), ("default", None)} if _is_plain(value) else False
+
+
+def _is_plain(value: Any) -> bool:
+    return value is None or isinstance(value, bool)
+
+
+def _answer_schema(shown: Any) -> Schema:
+    """What a call gives, or why it did not: clients check both against it."""
+    return {"type": "object", "anyOf": [schema_of(shown), schema_of(ProblemShown)]}

@@ -1,0 +1,68 @@
+"""How a tool writes: for real, once for each idempotency key, or only for show.
+
+The one rule: a dry run is the real thing, taken back. It is decided by the same statements, under the same locks, and
+ends as a transaction that never was; so what it says is what would have happened.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from app.core import db, idempotency
+from app.core.db import Connection
+from app.core.errors import IdempotencyInProgress, IdempotencyKeyReused
+from app.core.idempotency import Kept
+from app.faces.mcp.shapes import WritingIn
+from app.web.call import Call
+
+Make = Callable[[Connection], Awaitable[dict[str, Any]]]
+
+
+class _Undone(Exception):
+    def __init__(self, shown: dict[str, Any]) -> None:
+        super().__init__()
+        self.shown = shown
+
+
+async def write(call: Call, tool: str, given: WritingIn, make: Make) -> dict[str, Any]:
+    """What `make` returns: now, or as it was for the first call with this key, or with `dry_run` as it would be."""
+    if given.dry_run:
+        return await _rehearse(call, make)
+    if given.idempotency_key is None:
+        return await call.write(make)
+    # an agent makes up its keys, and two make up the same: they meet nobody else's
+    key = f"mcp {call.principal.key_id} {given.idempotency_key}"
+    asked = given.model_dump(mode="json", exclude={"idempotency_key"})
+    fingerprint = hashlib.sha256(orjson.dumps([tool, asked], option=orjson.OPT_SORT_KEYS)).digest()
+    return await call.write(lambda conn: _once(conn, call, key, fingerprint, make))
+
+
+async def _rehearse(call: Call, make: Make) -> dict[str, Any]:
+    async def take_back(conn: Connection) -> None:
+        raise _Undone(await make(conn))
+
+    try:
+        await db.run(call.conn, take_back)
+    except _Undone as undone:
+        return {"dry_run": True, **undone.shown}
+    raise AssertionError("a rehearsal ends by being taken back")
+
+
+async def _once(conn: Connection, call: Call, key: str, fingerprint: bytes, make: Make) -> dict[str, Any]:
+    org_id = call.principal.org_id
+    if not await idempotency.try_hold(conn, org_id, key):
+        raise IdempotencyInProgress("The first call with this idempotency_key is still running; repeat it in a second.")
+    kept = await idempotency.find(conn, org_id, key, call.now)
+    if kept is None:
+        shown = await make(conn)
+        body = call.vault.seal(orjson.dumps(shown))
+        await idempotency.keep(conn, org_id, key, Kept(fingerprint, body), call.now)
+        return shown
+    if kept.fingerprint != fingerprint:
+        raise IdempotencyKeyReused(
+            "This idempotency_key was used for another call within 24 hours. A new action needs a new key; a retry "
+            "repeats the first call's arguments unchanged."
+        )
+    return {"idempotent_replay": True, **orjson.loads(call.vault.unseal(kept.body_sealed))}
