@@ -36,14 +36,13 @@ class Told:
 
 
 def closed(schema: Any) -> Any:
-    """The schema with nothing besides what it names, so that a member it forgets is found. Problems stay open: they
-    bring what their error brings."""
+    """The schema with nothing besides what it names, so that a member it forgets is found."""
     if isinstance(schema, list):
         return [closed(each) for each in schema]
     if not isinstance(schema, dict):
         return schema
     properties = schema.get("properties")
-    if isinstance(properties, dict) and "detail" not in properties:
+    if isinstance(properties, dict):
         return {**{name: closed(each) for name, each in schema.items()}, "additionalProperties": False}
     return {name: closed(each) for name, each in schema.items()}
 
@@ -100,7 +99,8 @@ class Agent:
             listed = (await self.send("tools/list")).result["tools"]
             self._schemas.update({each["name"]: each["outputSchema"] for each in listed})
         result = (await self.send("tools/call", {"name": tool, "arguments": arguments})).result
-        jsonschema_rs.validate(closed(self._schemas[tool]), result["structuredContent"])
+        schema = self._schemas[tool]
+        jsonschema_rs.validate(schema if result["isError"] else closed(schema), result["structuredContent"])
         (text,) = result["content"]
         assert orjson.loads(text["text"]) == result["structuredContent"]
         return result

@@ -70,6 +70,8 @@ def set_up_logs(level: str) -> None:
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     # it warns of every cookie that is not ours: anybody could fill the log
     logging.getLogger("aiohttp_session").setLevel(logging.ERROR)
+    # and of every message of an agent's that makes no sense
+    logging.getLogger("mcp").setLevel(logging.ERROR)
 
 
 def logger(name: str) -> structlog.typing.FilteringBoundLogger:

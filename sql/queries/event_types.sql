@@ -76,6 +76,7 @@ select t.id, t.code, t.slug, t.title, t.description, t.duration_minutes, t.durat
         from event_type_hosts h where h.org_id = t.org_id and h.event_type_id = t.id) as hosts
 from event_types t
 where t.org_id = $1 and t.archived_at is null and t.id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
+  and (t.active or not $4) and ($5::uuid[] is null or t.id = any($5))
 order by t.id
 limit $3;
 

@@ -58,8 +58,8 @@ async def use_every_tool(api: Api, client: Client) -> None:
 
 async def _with_people(story: Story, made: Any) -> None:
     (found,) = (await story.ok("list_event_types"))["event_types"]
-    assert (found["event_type"], found["title"]) == (made["code"], "Intro \U0001f41d")
-    code = found["event_type"]
+    assert (found["code"], found["title"]) == (made["code"], "Intro \U0001f41d")
+    code = found["code"]
     first_day = (datetime.now(UTC) + timedelta(days=3)).date()
     span = {"event_type": code, "start": first_day.isoformat(), "end": (first_day + timedelta(days=4)).isoformat()}
     page = await story.ok("list_slots", **span, timezone="Asia/Kathmandu")

@@ -51,7 +51,7 @@ async def test_the_documented_key_is_made(owner: Browser) -> None:
     (given,) = re.findall(r"/api/keys .* -d '(\{.*?\n    \})'", DOCUMENT, flags=re.DOTALL)
     made = (await owner.post("/api/keys", json.loads(given))).ok(201)["data"]
     assert (made["requires_approval"], made["limits"]["bookings_per_day"]) == (True, 20)
-    assert made["tools"] == ["list_event_types", "list_slots", "create_booking", "get_booking"]
+    assert made["tools"] == ["list_event_types", "list_slots", "create_booking", "cancel_booking", "get_booking"]
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda tool: tool.name)

@@ -203,7 +203,7 @@ async def test_what_is_no_message_is_refused_in_its_own_terms(agent: Agent, body
 
 
 async def test_whoever_sends_something_else_is_told_what_to_send(agent: Agent) -> None:
-    for wrong in ("text/plain", "application/x-www-form-urlencoded"):
+    for wrong in ("text/plain", "application/x-www-form-urlencoded", "application/vnd.api+json"):
         told = await agent.send("tools/list", headers={"Content-Type": wrong})
         assert (told.status, told.body["code"]) == (415, "unsupported_media_type")
     assert (await agent.send("tools/list", headers={"Accept": "text/html"})).status == 406

@@ -1,9 +1,11 @@
 """The tools of `/mcp`, as an agent uses them: reading, booking, moving, cancelling, and being told what was wrong."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 import pytest
 
 from app.core import db
@@ -50,9 +52,9 @@ def asked(event_type: Any, start: datetime, **changes: Any) -> dict[str, Any]:
 async def test_an_agent_books_moves_and_cancels(agent: Agent, api: Api, start: datetime) -> None:
     event_type = await offer(api, title="Intro")
     (found,) = (await agent.ok("list_event_types"))["event_types"]
-    assert (found["event_type"], found["title"], found["duration_minutes"]) == (event_type["code"], "Intro", 60)
+    assert (found["code"], found["title"], found["duration_minutes"]) == (event_type["code"], "Intro", 60)
     day = start.date().isoformat()
-    shown = await agent.ok("list_slots", event_type=found["event_type"], start=day, end=day, timezone="Europe/Berlin")
+    shown = await agent.ok("list_slots", event_type=found["code"], start=day, end=day, timezone="Europe/Berlin")
     first = shown["slots"][day][0]
     made = (await agent.ok("create_booking", **asked(event_type, start, start_time=first["start"])))["booking"]
     wall = datetime.fromisoformat(first["start"]).astimezone(BERLIN)
@@ -173,7 +175,7 @@ async def test_a_move_to_a_taken_time_leaves_the_booking(plain: Agent, api: Api,
         ("list_slots", {**NOTHING, "end": "2027-01-02"}, "event_type_not_found", "list_event_types"),
         ("list_slots", {"event_type": "no", "start": "tomorrow", "end": "2027-01-02"}, "validation_failed", None),
         ("list_slots", {"event_type": "no", "start": "2027-01-01", "end": "2027-12-01"}, "validation_failed", None),
-        ("list_bookings", {"limit": 51}, "validation_failed", None),
+        ("list_bookings", {"limit": 101}, "validation_failed", None),
         ("list_bookings", {"status": "confirmed"}, "validation_failed", None),
         ("list_bookings", {"cursor": "bkg_01h2xcejqtf2nbrexx3vqjhp41"}, "validation_failed", None),
         ("list_resources", {"location": "Nowhere"}, "validation_failed", "list_locations"),
@@ -188,6 +190,92 @@ async def test_whoever_errs_is_told_what_to_do(
     problem = await plain.refused(tool, code, **arguments)
     assert problem.get("next") == (follow and {"tool": follow, "arguments": {}})
     assert "request_id" not in problem
+
+
+async def test_the_same_choices_are_kept_in_what_would_help(plain: Agent, api: Api, start: datetime) -> None:
+    """And the day is the caller's: what is on offer next is near what was asked for."""
+    services = [{"id": "long", "name": "Long", "duration_minutes": 90}]
+    event_type = await offer(api, services=services)
+    late = start.replace(hour=3)
+    await booked(api, event_type, late, service_id="long")
+    wanted = asked(event_type, late, service_id="long", timezone="America/Los_Angeles")
+    problem = await plain.refused("create_booking", "slot_taken", **wanted)
+    assert problem["next"]["arguments"]["service_id"] == "long"
+    assert problem["next"]["arguments"]["start"] == (late - timedelta(days=1)).date().isoformat()
+    shown = await plain.ok("list_slots", **problem["next"]["arguments"])
+    assert shown["duration_minutes"] == 90
+    first = next(slot for day in shown["slots"].values() for slot in day)
+    await plain.ok("create_booking", **{**wanted, "start_time": first["start"]})
+    far = asked(event_type, start, start_time="2199-12-30T10:07:00Z")
+    problem = await plain.refused("create_booking", "slot_unavailable", **far)
+    await plain.ok("list_slots", **problem["next"]["arguments"])
+
+
+async def test_a_reservation_that_cannot_be_moved_is_told_what_is_free(plain: Agent, api: Api, start: datetime) -> None:
+    desk = await room(api, await location(api))
+    later = {"starts_at": iso(start + timedelta(hours=2)), "ends_at": iso(start + timedelta(hours=4))}
+    made = await plain.ok("book_resource", resource=desk["id"], starts_at=iso(start), ends_at=later["starts_at"])
+    await plain.ok("book_resource", resource=desk["id"], **later)
+    where = {"booking": made["booking"]["id"], "start_time": later["starts_at"]}
+    problem = await plain.refused("reschedule_booking", "slot_taken", **where)
+    assert problem["next"] == {"tool": "check_availability", "arguments": later}
+    assert "event_type" not in problem
+
+
+async def test_what_was_moved_is_not_cancelled_by_its_old_name(agent: Agent, api: Api, start: datetime) -> None:
+    event_type = await offer(api)
+    old = (await agent.ok("create_booking", **asked(event_type, start)))["booking"]
+    later = iso(start + timedelta(hours=1))
+    new = (await agent.ok("reschedule_booking", booking=old["id"], start_time=later))["booking"]
+    problem = await agent.refused("cancel_booking", "invalid_transition", booking=old["code"], reason="Ill")
+    assert new["id"] in problem["detail"]
+    assert problem["next"] == {"tool": "cancel_booking", "arguments": {"booking": new["id"], "reason": "Ill"}}
+    again = {"booking": old["id"], "start_time": iso(start + timedelta(hours=2))}
+    problem = await agent.refused("reschedule_booking", "invalid_transition", **again)
+    assert problem["next"]["arguments"]["booking"] == new["id"]
+    ended = await agent.ok("cancel_booking", booking=new["id"], reason="Ill")
+    assert ended["booking"]["status"] == "CANCELLED"
+
+
+async def test_null_is_what_was_left_out(plain: Agent, api: Api, start: datetime) -> None:
+    event_type = await offer(api)
+    names = "attendee_phone notes answers guests duration service_id host_id hold finish idempotency_key dry_run"
+    await plain.ok("create_booking", **asked(event_type, start), **dict.fromkeys(names.split()))
+    await plain.ok("list_bookings", **dict.fromkeys("status start_date end_date attendee_email limit cursor".split()))
+    day = start.date().isoformat()
+    about = {"event_type": event_type["code"], "start": day, "end": day}
+    names = "timezone duration service_id host_id answers cursor"
+    await plain.ok("list_slots", **about, **dict.fromkeys(names.split()))
+    problem = await plain.refused("create_booking", "missing_field", **asked(event_type, start, attendee_name=None))
+    assert [each["field"] for each in problem["errors"]] == ["attendee_name"]
+    await plain.refused("get_booking", "validation_failed", booking="x", nothing=None)
+
+
+async def test_numbers_without_end_are_numbers(plain: Agent, api: Api, start: datetime) -> None:
+    event_type = await offer(api, questions=[{"id": "n", "label": "How many", "type": "number"}])
+    wanted = asked(event_type, start, answers=[{"question_id": "n", "answer": 10**30}], idempotency_key="thirty")
+    params = plain.params({"name": "create_booking", "arguments": wanted})
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
+    told = await plain.post(json.dumps(message).encode(), plain.routing("tools/call", params))
+    assert told.result["structuredContent"]["booking"]["answers"] == [{"question_id": "n", "answer": 1e30}]
+
+
+async def test_a_thousand_mistakes_are_not_a_thousand_lines(plain: Agent) -> None:
+    result = await plain.call("list_event_types", **{f"wrong_{number}": 1 for number in range(1000)})
+    assert "(and 999 more)" in result["structuredContent"]["detail"]
+    assert len(orjson.dumps(result)) < 4000
+
+
+async def test_a_page_of_event_types_is_full(plain: Agent, api: Api) -> None:
+    titles = []
+    for number in range(56):
+        title = f"Number {number}"
+        await offer(api, title=title, active=number % 9 != 0)
+        titles += [title] * (number % 9 != 0)
+    first = await plain.ok("list_event_types")
+    assert len(first["event_types"]) == 49
+    assert [each["title"] for each in first["event_types"]] == titles
+    assert "next_cursor" not in first
 
 
 async def test_errors_name_the_tools_own_arguments(plain: Agent, api: Api, start: datetime) -> None:
@@ -222,7 +310,7 @@ async def test_what_a_booking_brings_comes_through(plain: Agent, api: Api, start
     assert made["end_time"] == iso(start + timedelta(hours=1))
     assert made["notes"] == "Second floor"
     assert made["answers"] == [{"question_id": "topic", "answer": "Price"}]
-    assert made["guests"][0]["email"] == "guest@example.com"
+    assert made["guests"] == [{"email": "guest@example.com"}]
     assert made["attendee"]["phone"] == "+49 30 1234"
     assert made["location"] == {"kind": "link", "value": "https://meet.example/1"}
     assert len(made["hosts"]) == 1

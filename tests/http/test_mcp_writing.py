@@ -177,6 +177,7 @@ async def test_a_hold_that_is_given_up_or_over_is_free_again(
     await plain.ok("cancel_booking", booking=held["booking"]["id"])
     problem = await plain.refused("create_booking", "invalid_transition", **held["next"]["arguments"])
     assert "Book the slot anew" in problem["detail"]
+    assert problem["next"]["tool"] == "list_slots"
     held = await plain.ok("create_booking", **asked(event_type, start), hold=True)
     await run_out(conn, tenant)
     await plain.refused("create_booking", "invalid_transition", **held["next"]["arguments"])
@@ -196,6 +197,53 @@ async def test_a_finish_speaks_of_its_own_hold(plain: Agent, api: Api, start: da
         assert [each["field"] for each in problem["errors"]] == [field]
     await plain.refused("create_booking", "not_found", **asked(event_type, start, finish="nothing"))
     assert (await plain.ok("get_booking", booking=held))["booking"]["status"] == "DRAFT"
+
+
+async def test_what_a_hold_brings_is_not_lost(plain: Agent, api: Api, start: datetime) -> None:
+    """Whoever follows `next` loses nothing of it, and sees what is still to be asked."""
+    questions = [{"id": "topic", "label": "Topic", "type": "text", "required": True}]
+    event_type = await offer(api, questions=questions)
+    held = await plain.ok("create_booking", **asked(event_type, start, attendee_phone="+49 30 1234", hold=True))
+    follow = held["next"]["arguments"]
+    assert follow["attendee_phone"] == "+49 30 1234"
+    assert follow["answers"] == [{"question_id": "topic", "answer": None}]
+    await plain.refused("create_booking", "validation_failed", **follow)
+    del follow["attendee_phone"]
+    done = await plain.ok("create_booking", **{**follow, "answers": [{"question_id": "topic", "answer": "Price"}]})
+    assert done["booking"]["attendee"]["phone"] == "+49 30 1234"
+    answered = asked(event_type, start + timedelta(hours=1), answers=[{"question_id": "topic", "answer": "Price"}])
+    held = await plain.ok("create_booking", **answered, hold=True)
+    assert "answers" not in held["next"]["arguments"]
+    done = await plain.ok("create_booking", **held["next"]["arguments"])
+    assert done["booking"]["answers"] == [{"question_id": "topic", "answer": "Price"}]
+
+
+async def test_a_finish_is_told_apart_from_somebody_elses_booking(
+    plain: Agent, api: Api, conn: db.Connection, tenant: Tenant, start: datetime
+) -> None:
+    event_type = await offer(api, durations=[30, 60], duration_minutes=30)
+    jane = (await plain.ok("create_booking", **asked(event_type, start)))["booking"]
+    narrow = Agent(api.client, await key_for(conn, tenant, "mcp", tools=("create_booking",)))
+    evil = asked(event_type, start, attendee_name="Evil", attendee_email="evil@example.com", finish=jane["id"])
+    for dry_run in (True, False):
+        problem = await narrow.refused("create_booking", "invalid_transition", **evil, dry_run=dry_run)
+        assert "jane" not in str(problem).lower()
+    held = await plain.ok("create_booking", **asked(event_type, start + timedelta(hours=1)), hold=True)
+    longer = {**held["next"]["arguments"], "duration": 60}
+    problem = await plain.refused("create_booking", "validation_failed", **longer)
+    assert [each["field"] for each in problem["errors"]] == ["duration"]
+    await plain.refused("create_booking", "validation_failed", **{**longer, "duration": 30, "service_id": "x"})
+    other = (await api.person())["id"]
+    await plain.refused("create_booking", "validation_failed", **{**longer, "duration": 30, "host_id": other})
+    await plain.ok("create_booking", **{**longer, "duration": 30})
+
+
+async def test_a_room_that_was_renamed_is_still_replayed(plain: Agent, api: Api, start: datetime) -> None:
+    desk = await room(api, await location(api), name="Blue")
+    wanted = {"starts_at": iso(start), "ends_at": iso(start + timedelta(hours=1)), "idempotency_key": "blue"}
+    first = await plain.ok("book_resource", resource="blue", **wanted)
+    (await api.call("PATCH", f"/v1/resources/{desk['id']}", {"name": "Red"})).ok()
+    assert await plain.ok("book_resource", resource="blue", **wanted) == {"idempotent_replay": True, **first}
 
 
 async def test_a_dry_hold_holds_nothing(plain: Agent, api: Api, start: datetime) -> None:

@@ -98,9 +98,18 @@ async def get_event_type(conn: Connection, org_id: UUID, handle: UUID | str) -> 
     return _event_type(row)
 
 
-async def list_event_types(conn: Connection, org_id: UUID, after: UUID | None, limit: int) -> list[EventType]:
-    """Up to `limit` event types, oldest first, after the one that the cursor names."""
-    return [_event_type(row) for row in await conn.fetch(SQL.list_event_types, org_id, after, limit)]
+async def list_event_types(
+    conn: Connection,
+    org_id: UUID,
+    after: UUID | None,
+    limit: int,
+    *,
+    only_active: bool = False,
+    among: Sequence[UUID] | None = None,
+) -> list[EventType]:
+    """Up to `limit` event types, oldest first, after the one that the cursor names. among: these; None: whichever."""
+    values = (org_id, after, limit, only_active, among)
+    return [_event_type(row) for row in await conn.fetch(SQL.list_event_types, *values)]
 
 
 async def list_hosts_of(

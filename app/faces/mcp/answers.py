@@ -4,7 +4,7 @@ The one rule: what is not there is left out, not null. A time stands in UTC, and
 says, with its weekday, which models get wrong otherwise. No links that act: those are for people.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NotRequired, cast
 
@@ -18,6 +18,7 @@ from app.domain.event_types.models import EventType
 from app.domain.resources.locations import Location
 from app.domain.resources.resources import Resource
 from app.faces.mcp.tool import NextCall
+from app.web.paging import HasId, pagination
 
 
 def local_of(value: datetime | int, zone: str) -> str:
@@ -46,10 +47,11 @@ class HostOut(TypedDict):
 
 
 class EventTypeOut(TypedDict):
-    """event_type: what other tools take. Durations in minutes."""
+    """Other tools take the code, or the id. Durations in minutes."""
 
-    event_type: str
     id: str
+    code: str
+    slug: str
     title: str
     description: NotRequired[str]
     hosts: list[HostOut]
@@ -191,8 +193,9 @@ def event_type_out(event_type: EventType, hosts: Iterable[HostOut], base_url: st
     durations = event_type.durations_minutes
     page = f"{base_url}/{event_type.owner_handle}/{event_type.slug}" if event_type.owner_handle else None
     shown = {
-        "event_type": event_type.code,
         "id": encode(Kind.EVENT_TYPE, event_type.id),
+        "code": event_type.code,
+        "slug": event_type.slug,
         "title": event_type.title,
         "description": event_type.description,
         "duration_minutes": event_type.duration_minutes,
@@ -216,7 +219,7 @@ def _question(question: Mapping[str, Any]) -> dict[str, Any]:
 def booking_out(booking: Booking) -> BookingOut:
     whole = represent(booking)
     same = (
-        "id code status event_type resource_id start_time end_time timezone guests notes hold_expires_at "
+        "id code status event_type resource_id start_time end_time timezone notes hold_expires_at "
         "rescheduled_from_id rescheduled_to_id"
     ).split()
     shown = {name: whole[name] for name in same}  # type: ignore[literal-required]
@@ -231,11 +234,26 @@ def booking_out(booking: Booking) -> BookingOut:
                 "hosts": [host["name"] for host in whole["hosts"]],
                 "resources": [unit["name"] for unit in whole["resources"]],
                 "location": present(cast("dict[str, Any]", whole["location"] or {})),
+                "guests": [present(cast("dict[str, Any]", guest)) for guest in whole["guests"]],
                 "answers": whole["answers"],
                 "cancellation_reason": whole["cancellation"] and whole["cancellation"]["reason"],
             }
         ),
     )
+
+
+def unwritten(booking: BookingOut) -> BookingOut:
+    """What was never written has no id and no code that anybody could ask by."""
+    shown = {name: value for name, value in booking.items() if name not in {"id", "code"}}
+    return cast("BookingOut", shown)
+
+
+def page_of(nouns: str, kind: Kind, rows: Sequence[HasId], limit: int, show: Callable[[Any], Any]) -> dict[str, Any]:
+    """rows: up to limit + 1 of them."""
+    shown: dict[str, Any] = {nouns: [show(row) for row in rows[:limit]]}
+    if (cursor := pagination(kind, rows, limit)["next_cursor"]) is not None:
+        shown["next_cursor"] = cursor
+    return shown
 
 
 def location_out(location: Location) -> LocationOut:

@@ -4,14 +4,17 @@ The one rule: a tool names the booking by id or code, and does one thing that th
 it, and what becomes of it, is decided there.
 """
 
+import dataclasses
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from app.core import db
 from app.core.db import Connection
-from app.core.errors import InvalidInput, SlotTaken, SlotUnavailable
-from app.core.ids import Kind, decode
+from app.core.errors import InvalidInput, InvalidTransition, SlotTaken, SlotUnavailable
+from app.core.ids import Kind, decode, encode
 from app.core.metrics import BOOKINGS
+from app.core.times import iso
 from app.domain.bookings import lists
 from app.domain.bookings.create import create_booking as book
 from app.domain.bookings.holds import Finish, finish_booking
@@ -22,8 +25,11 @@ from app.domain.bookings.queries import check_part_in, find_booking
 from app.domain.bookings.queries import get_booking as read_booking
 from app.domain.bookings.reschedule import reschedule_booking as move
 from app.domain.bookings.transitions import change_status
-from app.faces.mcp.answers import booking_out
+from app.domain.event_types.service import get_event_type
+from app.faces.mcp.advice import Refused, slots_near
+from app.faces.mcp.answers import booking_out, page_of, present, unwritten
 from app.faces.mcp.shapes import (
+    MOST_ON_A_PAGE,
     CancelBookingIn,
     CreateBookingIn,
     GetBookingIn,
@@ -31,12 +37,14 @@ from app.faces.mcp.shapes import (
     RescheduleBookingIn,
     WritingIn,
 )
-from app.faces.mcp.writing import write
+from app.faces.mcp.tool import NextCall
+from app.faces.mcp.writing import is_new, write
 from app.faces.rest.bookings import actor_of
 from app.web.call import Call
-from app.web.paging import cursor_id, pagination
+from app.web.paging import cursor_id
 
 _HOLD_SECONDS = 600
+_MINUTE = timedelta(minutes=1)
 
 
 async def create_booking(call: Call, given: CreateBookingIn) -> dict[str, Any]:
@@ -46,38 +54,45 @@ async def create_booking(call: Call, given: CreateBookingIn) -> dict[str, Any]:
 
     async def make(conn: Connection) -> dict[str, Any]:
         created = await book(conn, call.principal, wanted, actor_of(call), call.now)
-        return _new(given, created.booking)
+        shown = _new(given, created.booking)
+        if given.hold and not given.dry_run:
+            shown["next"] = await _finishing(conn, given, created.booking)
+        return shown
 
     shown = await write(call, "create_booking", given, make)
-    _count(shown)
+    if is_new(shown):
+        BOOKINGS.inc()
     return shown
 
 
 async def _finish(call: Call, given: CreateBookingIn, hold: str) -> dict[str, Any]:
-    """Raises InvalidInput where the hold keeps something else than the call names."""
-    booking_id = await _id_of(call, hold)
+    """Raises InvalidInput where the hold keeps something else than the call names, and InvalidTransition where it is
+    somebody else's booking by now."""
     finish = Finish(
-        attendee=_attendee(given),
         guests=[guest.model_dump() for guest in given.guests] or None,
         answers=[answer.model_dump() for answer in given.answers] or None,
         notes=given.notes,
     )
 
     async def make(conn: Connection) -> dict[str, Any]:
+        booking_id = await _id_of(call, conn, hold)
         held = await read_booking(conn, call.principal.org_id, booking_id)
         _check_same(given, held)
-        booking = await finish_booking(conn, call.principal, booking_id, finish, actor_of(call), call.now)
+        kept = dataclasses.replace(finish, attendee=_with_phone(_attendee(given), held.attendee))
+        booking = await finish_booking(conn, call.principal, booking_id, kept, actor_of(call), call.now)
+        if booking.attendee is None or booking.attendee.email.lower() != given.attendee_email.lower():
+            raise InvalidTransition(
+                "This is no hold any more: somebody has finished it for another attendee. Book anew."
+            )
         return {"booking": booking_out(booking)}
 
-    shown = await write(call, "create_booking", given, make)
-    _count(shown)
-    return shown
+    return await write(call, "create_booking", given, make)
 
 
 async def cancel_booking(call: Call, given: CancelBookingIn) -> dict[str, Any]:
-    booking_id = await _id_of(call, given.booking)
-
     async def make(conn: Connection) -> dict[str, Any]:
+        booking_id = await _id_of(call, conn, given.booking)
+        await _check_stands(call, conn, booking_id, "cancel_booking", given)
         about = (booking_id, Action.CANCEL, actor_of(call), given.reason)
         return {"booking": booking_out(await change_status(conn, call.principal, *about, call.now))}
 
@@ -85,17 +100,14 @@ async def cancel_booking(call: Call, given: CancelBookingIn) -> dict[str, Any]:
 
 
 async def reschedule_booking(call: Call, given: RescheduleBookingIn) -> dict[str, Any]:
-    booking_id = await _id_of(call, given.booking)
-    where = (booking_id, given.start_time, given.timezone)
-
     async def make(conn: Connection) -> dict[str, Any]:
+        booking_id = await _id_of(call, conn, given.booking)
+        old = await _check_stands(call, conn, booking_id, "reschedule_booking", given)
+        where = (booking_id, given.start_time, given.timezone)
         try:
             moved = await move(conn, call.principal, *where, actor_of(call), given.reason, call.now)
         except (SlotTaken, SlotUnavailable) as error:
-            # whose slots to look at instead
-            old = await read_booking(conn, call.principal.org_id, booking_id)
-            error.extra["event_type"] = old.event_type_code
-            raise
+            raise Refused(error, _instead(given, old)) from error
         return _new(given, moved)
 
     return await write(call, "reschedule_booking", given, make)
@@ -110,29 +122,45 @@ async def list_bookings(call: Call, given: ListBookingsIn) -> dict[str, Any]:
         starts_before=given.starts_before,
         of_user_id=call.principal.only_own_user_id,
     )
-    after = cursor_id(Kind.BOOKING, given.cursor)
+    after, limit = cursor_id(Kind.BOOKING, given.cursor), min(given.limit, MOST_ON_A_PAGE)
     async with db.snapshot(call.conn):
-        rows = await lists.list_bookings(call.conn, call.principal.org_id, filters, after=after, limit=given.limit + 1)
-    shown: dict[str, Any] = {"bookings": [booking_out(booking) for booking in rows[: given.limit]]}
-    if (cursor := pagination(Kind.BOOKING, rows, given.limit)["next_cursor"]) is not None:
-        shown["next_cursor"] = cursor
-    return shown
+        rows = await lists.list_bookings(call.conn, call.principal.org_id, filters, after=after, limit=limit + 1)
+    return page_of("bookings", Kind.BOOKING, rows, limit, booking_out)
 
 
 async def get_booking(call: Call, given: GetBookingIn) -> dict[str, Any]:
-    booking_id = await _id_of(call, given.booking)
+    booking_id = await _id_of(call, call.conn, given.booking)
     return {"booking": booking_out(await read_booking(call.conn, call.principal.org_id, booking_id))}
 
 
-async def _id_of(call: Call, handle: str) -> UUID:
+async def _id_of(call: Call, conn: Connection, handle: str) -> UUID:
     """Of a booking that the key reaches. Raises NotFound."""
-    booking_id = await find_booking(call.conn, call.principal.org_id, decode(Kind.BOOKING, handle) or handle)
-    await check_part_in(call.conn, call.principal, booking_id)
+    booking_id = await find_booking(conn, call.principal.org_id, decode(Kind.BOOKING, handle) or handle)
+    await check_part_in(conn, call.principal, booking_id)
     return booking_id
+
+
+async def _check_stands(
+    call: Call, conn: Connection, booking_id: UUID, tool: str, given: CancelBookingIn | RescheduleBookingIn
+) -> Booking:
+    """Refuses a booking that was moved: what the agent means takes place under another id, and an answer about the old
+    one would say that it does not."""
+    booking = await read_booking(conn, call.principal.org_id, booking_id)
+    if booking.rescheduled_to_id is not None:
+        later = encode(Kind.BOOKING, booking.rescheduled_to_id)
+        moved = InvalidTransition(f"This booking was moved; what stands in its place is {later}. Use that id.")
+        same = {**given.model_dump(mode="json", exclude_unset=True), "booking": later}
+        raise Refused(moved, {"tool": tool, "arguments": same})
+    return booking
 
 
 def _attendee(given: CreateBookingIn) -> Attendee:
     return Attendee(given.attendee_name, given.attendee_email, given.attendee_phone, given.timezone)
+
+
+def _with_phone(attendee: Attendee, held: Attendee | None) -> Attendee:
+    """What the hold brought, and the finish leaves out."""
+    return attendee if attendee.phone or held is None else dataclasses.replace(attendee, phone=held.phone)
 
 
 def _wanted(given: CreateBookingIn) -> NewBooking:
@@ -156,26 +184,37 @@ def _check_same(given: CreateBookingIn, held: Booking) -> None:
         raise InvalidInput.of("event_type", "the hold is of another event type")
     if given.start_time != held.starts_at:
         raise InvalidInput.of("start_time", "the hold is of another time; give the one that it keeps")
+    minutes = (held.ends_at - held.starts_at) // _MINUTE
+    if given.duration not in {None, minutes}:
+        raise InvalidInput.of("duration", f"the hold keeps {minutes} minutes")
+    if given.service_id not in {None, held.service_id}:
+        raise InvalidInput.of("service_id", "the hold is of another service, or of none")
+    if given.host_id is not None and given.host_id not in {host.user_id for host in held.hosts}:
+        raise InvalidInput.of("host_id", "the hold is of another host")
 
 
 def _new(given: WritingIn, booking: Booking) -> dict[str, Any]:
-    """What was never written has no id and no code that anybody could ask by."""
-    shown: dict[str, Any] = {"booking": booking_out(booking)}
-    if given.dry_run:
-        for name in ("id", "code"):
-            shown["booking"].pop(name)
-    elif isinstance(given, CreateBookingIn) and given.hold:
-        shown["next"] = {"tool": "create_booking", "arguments": _to_finish(given, shown["booking"]["id"])}
-    return shown
+    return {"booking": unwritten(booking_out(booking)) if given.dry_run else booking_out(booking)}
 
 
-def _to_finish(given: CreateBookingIn, hold: str) -> dict[str, Any]:
-    """The call that makes a booking of the hold."""
-    same = {"event_type", "start_time", "attendee_name", "attendee_email", "timezone"}
-    return {**given.model_dump(mode="json", include=same), "finish": hold}
+async def _finishing(conn: Connection, given: CreateBookingIn, held: Booking) -> NextCall:
+    """The call that makes a booking of the hold. A required question that is not answered yet stands in it without an
+    answer."""
+    same = {"event_type", "start_time", "attendee_name", "attendee_email", "attendee_phone", "timezone"}
+    arguments = present(given.model_dump(mode="json", include=same))
+    assert held.event_type_id is not None  # noqa: S101 -- only a reservation of a resource has none
+    questions = (await get_event_type(conn, held.org_id, held.event_type_id)).questions
+    answered = {answer.question_id for answer in given.answers}
+    if any(question["required"] and question["id"] not in answered for question in questions):
+        known = [answer.model_dump() for answer in given.answers]
+        open_ones = [{"question_id": each["id"], "answer": None} for each in questions if each["id"] not in answered]
+        arguments["answers"] = [*known, *open_ones]
+    return {"tool": "create_booking", "arguments": {**arguments, "finish": encode(Kind.BOOKING, held.id)}}
 
 
-def _count(shown: dict[str, Any]) -> None:
-    """A booking that is new: not one that is shown again, or for show."""
-    if not ({"dry_run", "idempotent_replay"} & shown.keys()) and "hold_expires_at" not in shown["booking"]:
-        BOOKINGS.inc()
+def _instead(given: RescheduleBookingIn, old: Booking) -> NextCall:
+    """Which call tells where the booking could be moved to."""
+    if old.event_type_code is not None:
+        return slots_near(old.event_type_code, given.start_time, given.timezone or old.timezone)
+    ends_at = given.start_time + (old.ends_at - old.starts_at)
+    return {"tool": "check_availability", "arguments": {"starts_at": iso(given.start_time), "ends_at": iso(ends_at)}}

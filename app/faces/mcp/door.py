@@ -1,6 +1,6 @@
 """The way in to `/mcp`: whose agent it is, where it comes from, how often; then the message goes to the library.
 
-The one rule: nothing of MCP is read before the key was. Every request proves its key afresh and stands alone, so any
+The one rule: no message is looked into before its key was. Every request proves its key afresh and stands alone, so any
 process can answer it, and a revoked key ends at once.
 
 Source: MCP 2026-07-28 and 2025-11-25, "Transports", "Streamable HTTP"; RFC 6750, section 3.
@@ -16,8 +16,8 @@ from app.core import db
 from app.core.errors import Forbidden, InvalidInput, UnsupportedMediaType
 from app.domain.identity.keys import authenticate
 from app.faces.mcp.calling import Agent
-from app.faces.mcp.engine import ENGINE
-from app.web.body import inspect, is_json, read_body
+from app.faces.mcp.engine import ENGINE, INVALID_REQUEST, refusal
+from app.web.body import inspect, read_body
 from app.web.call import POOL, SETTINGS, VAULT
 from app.web.cors import allow
 from app.web.limits import Limit
@@ -27,7 +27,7 @@ from app.web.sessions import is_loopback_page, is_public_page
 
 PATH, SCOPE = "/mcp", "mcp"
 # JSON-RPC 2.0, section 5.1
-_PARSE_ERROR, _INVALID_REQUEST = -32700, -32600
+_PARSE_ERROR = -32700
 
 
 class McpRoute:
@@ -52,12 +52,14 @@ async def _answer(request: web.Request) -> web.StreamResponse:
         principal = await authenticate(conn, key, request.app[VAULT], now)
     await request.app[LIMITER].check(request, Limit("key", str(principal.key_id), quota_of(request, principal)))
     principal.require(SCOPE)
-    if not is_json(request):
+    if request.content_type.lower() != "application/json":
         raise UnsupportedMediaType("Send the message with 'Content-Type: application/json'.")
-    refused = _unreadable(raw)
-    if refused is not None:
-        return refused
-    return await request.app[ENGINE].answer(request, raw, Agent(request, principal, now))
+    try:
+        message = _read(raw)
+    except _UnreadableError as error:
+        return refusal(error.code, str(error))
+    # as it was understood here: another parser would read a number of thirty digits otherwise
+    return await request.app[ENGINE].answer(request, orjson.dumps(message), Agent(request, principal, now))
 
 
 def _check_origin(request: web.Request) -> None:
@@ -71,19 +73,26 @@ def _check_origin(request: web.Request) -> None:
         raise Forbidden("Pages of this origin may not call /mcp; an operator allows it by SLOTWIRE_CORS_ORIGINS.")
 
 
-def _unreadable(raw: bytes) -> web.Response | None:
-    """The refusal of what the library would stumble over, or the database: half characters, NULs, bottomless nesting,
+class _UnreadableError(Exception):
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(said)
+        self.code = code
+
+
+def _read(raw: bytes) -> object:
+    """Raises for what the library would stumble over, or the database: half characters, NULs, bottomless nesting,
     several messages at once, none."""
     try:
         message = orjson.loads(raw)
         inspect(raw, message)
     except orjson.JSONDecodeError:
-        return _refused(_PARSE_ERROR, "The body is not valid JSON in UTF-8.")
+        raise _UnreadableError(_PARSE_ERROR, "The body is not valid JSON in UTF-8.") from None
     except InvalidInput as error:
-        return _refused(_PARSE_ERROR, error.detail)
+        raise _UnreadableError(_PARSE_ERROR, error.detail) from None
     if not _is_message(message):
-        return _refused(_INVALID_REQUEST, "Send one JSON-RPC 2.0 message: an object with jsonrpc, id, method, params.")
-    return None
+        wanted = "an object with jsonrpc, id, method and params"
+        raise _UnreadableError(INVALID_REQUEST, f"Send one JSON-RPC 2.0 message: {wanted}.")
+    return message
 
 
 def _is_message(message: object) -> bool:
@@ -99,8 +108,3 @@ def _is_message(message: object) -> bool:
 def _has_params(message: dict[str, object]) -> bool:
     """Of this protocol: by name, or none."""
     return isinstance(message.get("params", {}), dict)
-
-
-def _refused(code: int, message: str) -> web.Response:
-    error = {"jsonrpc": "2.0", "id": None, "error": {"code": code, "message": message}}
-    return web.Response(body=orjson.dumps(error), status=400, content_type="application/json")

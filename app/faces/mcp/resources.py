@@ -3,7 +3,6 @@
 The one rule: a name is good for an id as long as it can mean one thing only.
 """
 
-from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -15,7 +14,7 @@ from app.domain.bookings.reserve import Reservation, reserve
 from app.domain.identity.organizations import get_user
 from app.domain.resources import availability, locations, resources
 from app.domain.resources.resources import Wanted
-from app.faces.mcp.answers import booking_out, location_out, resource_out
+from app.faces.mcp.answers import booking_out, location_out, page_of, resource_out, unwritten
 from app.faces.mcp.shapes import (
     MOST_ON_A_PAGE,
     BookResourceIn,
@@ -24,23 +23,23 @@ from app.faces.mcp.shapes import (
     ListLocationsIn,
     ListResourcesIn,
 )
-from app.faces.mcp.writing import write
+from app.faces.mcp.writing import is_new, write
 from app.faces.rest.bookings import actor_of
 from app.web.call import Call
-from app.web.paging import HasId, cursor_id, pagination
+from app.web.paging import cursor_id
 
 
 async def list_locations(call: Call, given: ListLocationsIn) -> dict[str, Any]:
     after = cursor_id(Kind.LOCATION, given.cursor)
     rows = await locations.list_locations(call.conn, call.principal.org_id, after, MOST_ON_A_PAGE + 1)
-    return _page("locations", Kind.LOCATION, rows, location_out)
+    return page_of("locations", Kind.LOCATION, rows, MOST_ON_A_PAGE, location_out)
 
 
 async def list_resources(call: Call, given: ListResourcesIn) -> dict[str, Any]:
     after = cursor_id(Kind.RESOURCE, given.cursor)
     wanted = await _wanted(call, given)
     rows = await resources.list_resources(call.conn, call.principal.org_id, wanted, after, MOST_ON_A_PAGE + 1)
-    return _page("resources", Kind.RESOURCE, rows, resource_out)
+    return page_of("resources", Kind.RESOURCE, rows, MOST_ON_A_PAGE, resource_out)
 
 
 async def get_resource(call: Call, given: GetResourceIn) -> dict[str, Any]:
@@ -54,36 +53,27 @@ async def check_availability(call: Call, given: CheckAvailabilityIn) -> dict[str
     wanted, org_id = await _wanted(call, given), call.principal.org_id
     period = (given.starts_at, given.ends_at)
     rows = await availability.list_vacancies(call.conn, org_id, wanted, *period, after, MOST_ON_A_PAGE + 1, call.now)
-    return _page("resources", Kind.RESOURCE, rows, _vacancy)
+    return page_of("resources", Kind.RESOURCE, rows, MOST_ON_A_PAGE, _vacancy)
 
 
 async def book_resource(call: Call, given: BookResourceIn) -> dict[str, Any]:
     """For the person whose key it is."""
-    resource_id, user = await _resource(call, given.resource), await get_user(call.conn, call.principal)
-    wanted = Reservation(resource_id, given.starts_at, given.ends_at, given.notes)
+    user = await get_user(call.conn, call.principal)
 
     async def make(conn: Connection) -> dict[str, Any]:
-        made = await reserve(conn, call.principal, wanted, user, actor_of(call), call.now)
-        shown = booking_out(made.booking)
-        if given.dry_run:
-            del shown["id"], shown["code"]
-        return {"booking": shown}
+        resource_id = await _resource(call, given.resource)
+        wanted = Reservation(resource_id, given.starts_at, given.ends_at, given.notes)
+        made = booking_out((await reserve(conn, call.principal, wanted, user, actor_of(call), call.now)).booking)
+        return {"booking": unwritten(made) if given.dry_run else made}
 
     shown = await write(call, "book_resource", given, make)
-    if not {"dry_run", "idempotent_replay"} & shown.keys():
+    if is_new(shown):
         BOOKINGS.inc()
     return shown
 
 
 def _vacancy(row: availability.Vacancy) -> dict[str, Any]:
     return {**resource_out(row.resource), "available": row.units_free > 0, "units_free": row.units_free}
-
-
-def _page(nouns: str, kind: Kind, rows: Sequence[HasId], show: Callable[[Any], Any]) -> dict[str, Any]:
-    shown: dict[str, Any] = {nouns: [show(row) for row in rows[:MOST_ON_A_PAGE]]}
-    if (cursor := pagination(kind, rows, MOST_ON_A_PAGE)["next_cursor"]) is not None:
-        shown["next_cursor"] = cursor
-    return shown
 
 
 async def _wanted(call: Call, given: ListResourcesIn) -> Wanted:

@@ -17,12 +17,12 @@ from app.web.shapes import AnswerIn, Chosen, GuestIn, Minutes
 MOST_ON_A_PAGE = 50
 STATUSES = tuple(status.value for status in Status)
 
-EventTypeText = Annotated[Chosen, Field(description="code or id, from list_event_types")]
+EventTypeText = Annotated[Chosen, Field(description="code or id of the event type")]
 BookingText = Annotated[Chosen, Field(description="id or code of the booking")]
 ResourceText = Annotated[Chosen, Field(description="id, or exact name, of the resource")]
 LocationText = Annotated[Chosen, Field(description="id, or exact name, of the location")]
 Cursor = Annotated[str, StringConstraints(max_length=100), Field(description="next_cursor of the page before")]
-PageSize = Annotated[int, Field(ge=1, le=MOST_ON_A_PAGE)]
+PageSize = Annotated[int, Field(ge=1, le=100, description="at most 50 come at once")]
 StartTime = Annotated[Instant, Field(description="start of an open slot, as list_slots gave it")]
 
 

@@ -3,15 +3,17 @@
 The one rule: what is open is decided where everybody else's slots are; here it is cut and worded.
 """
 
-from app.core.errors import unknown_cursor
+from uuid import UUID
+
+from app.core.errors import NotFound, unknown_cursor
 from app.core.ids import Kind, decode, encode
-from app.core.times import epoch, from_epoch, parse_instant
+from app.core.times import epoch, parse_instant
 from app.domain.availability.inputs import Inputs, load_inputs
 from app.domain.availability.service import Asked, OpenSlots, check_size, find_alternatives, open_slots
 from app.domain.availability.windows import local_date
 from app.domain.bookings.decide import verdict_on
+from app.domain.identity.models import Principal
 from app.faces.mcp.answers import SlotOut, SlotsOut, slot_of_day, slot_out
-from app.faces.mcp.bounds import check_event_type
 from app.faces.mcp.shapes import MOST_ON_A_PAGE, ListSlotsIn
 from app.web.call import Call
 from app.web.shapes import SlotsRange
@@ -34,7 +36,7 @@ async def list_slots(call: Call, given: ListSlotsIn) -> SlotsOut:
     asked_for = range_of(query)
     handle = decode(Kind.EVENT_TYPE, given.event_type) or given.event_type
     inputs = await load_inputs(call.conn, call.principal.caller, handle, *asked_for.span, busy=True, now=call.now)
-    check_event_type(call.principal, inputs.rules.event_type_id)
+    _check_reach(call.principal, inputs.rules.event_type_id)
     verdict = verdict_on(inputs, [answer.model_dump() for answer in given.answers], held=True)
     asked = ask_as(inputs, query, verdict)
     zone = given.timezone or zone_of(inputs)
@@ -52,6 +54,13 @@ async def list_slots(call: Call, given: ListSlotsIn) -> SlotsOut:
         )
         shown["nearest"] = [slot_out(epoch(parse_instant(each["start"])), zone) for each in nearest]
     return shown
+
+
+def _check_reach(principal: Principal, event_type_id: UUID) -> None:
+    """Raises NotFound for an event type that the key could not book anyway."""
+    among = principal.budget.event_type_ids if principal.budget else None
+    if among is not None and event_type_id not in among:
+        raise NotFound("This key does not reach that event type; ask a person.", code="event_type_not_found")
 
 
 def _shown(inputs: Inputs, asked: Asked, found: OpenSlots, zone: str) -> SlotsOut:
@@ -85,4 +94,4 @@ def _place(cursor: str | None) -> int:
     number = cursor.removeprefix(_CURSOR)
     if number == cursor or not (number.isascii() and number.isdigit() and len(number) < 12):
         raise unknown_cursor()
-    return epoch(from_epoch(int(number)))
+    return int(number)

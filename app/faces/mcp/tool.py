@@ -81,8 +81,11 @@ class _Generator(GenerateJsonSchema):
         return False
 
 
-# of whom a model has no use: it cannot count, and reads no long pattern
+# what a client's own validators may know; of any other format some refuse the whole tool
+_FORMATS = frozenset({"date", "date-time", "email", "uri"})
+# no model reads a longer one
 _LONGEST_PATTERN = 60
+_TEXT = {"type": "string"}
 
 
 def schema_of(kind: Any) -> Schema:
@@ -101,26 +104,36 @@ def _flat(value: Any, defined: Schema) -> Any:
     beside = {name: each for name, each in value.items() if not _says_nothing(name, each, value)}
     if "$ref" in beside:
         return _flat({**defined[beside.pop("$ref").rpartition("/")[2]], **beside}, defined)
-    options = [each for each in beside.get("anyOf", ()) if each != {"type": "null"}]
-    if len(options) == 1 and len(beside["anyOf"]) == 2:
-        # what may be left out may be null as well; to say so of each is too much
-        del beside["anyOf"]
-        return _flat({**options[0], **beside}, defined)
+    if "anyOf" in beside:
+        return _flat({**_one_of(beside.pop("anyOf")), **beside}, defined)
     return {name: _flat(each, defined) for name, each in beside.items()}
+
+
+def _one_of(options: list[Schema]) -> Schema:
+    """What may be left out may be null as well, and a text may be written in several ways: to say so of each is too
+    much."""
+    rest = [each for each in options if each != {"type": "null"}]
+    if all(each.get("type") == "string" for each in rest):
+        return rest[0] if len(rest) == 1 else _TEXT
+    return rest[0] if len(rest) == 1 else {"oneOf": rest}
 
 
 def _says_nothing(name: str, value: Any, schema: Schema) -> bool:
     if name == "pattern":
         return isinstance(value, str) and len(value) > _LONGEST_PATTERN
+    if name == "format":
+        return value not in _FORMATS
     if name in {"title", "description"} and "properties" in schema:
         return isinstance(value, str)
-    return (name, value) in {("additionalProperties", True), ("default", None)} if _is_plain(value) else False
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, bool)
+    return (name == "additionalProperties" and value is True) or (name == "default" and value is None)
 
 
 def _answer_schema(shown: Any) -> Schema:
-    """What a call gives, or why it did not: clients check both against it."""
-    return {"type": "object", "anyOf": [schema_of(shown), schema_of(ProblemShown)]}
+    """What a call gives, or why it did not: clients check both against it. Without an `anyOf` of whole schemas, which
+    readers of schemas pass over."""
+    done, refused = schema_of(shown), schema_of(ProblemShown)
+    return {
+        "type": "object",
+        "properties": {**done["properties"], **refused["properties"]},
+        "anyOf": [{"required": done["required"]}, {"required": refused["required"]}],
+    }

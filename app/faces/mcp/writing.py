@@ -39,6 +39,11 @@ async def write(call: Call, tool: str, given: WritingIn, make: Make) -> dict[str
     return await call.write(lambda conn: _once(conn, call, key, fingerprint, make))
 
 
+def is_new(shown: dict[str, Any]) -> bool:
+    """Whether something was made: it is neither for show, nor shown again."""
+    return not {"dry_run", "idempotent_replay"} & shown.keys()
+
+
 async def _rehearse(call: Call, make: Make) -> dict[str, Any]:
     async def take_back(conn: Connection) -> None:
         raise _Undone(await make(conn))
