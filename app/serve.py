@@ -185,17 +185,27 @@ def _run(settings: Settings, bound: socket.socket) -> None:
     uvloop.run(_serve(settings, bound))
 
 
-async def _serve(settings: Settings, bound: socket.socket) -> None:
-    """Serve on the socket until SIGTERM or SIGINT, then let the requests that are being answered finish."""
+def make_runner(settings: Settings) -> web.AppRunner:
+    """The application as each process serves it."""
     from app.main import build_app  # noqa: PLC0415 -- the master needs none of it
 
+    return web.AppRunner(
+        build_app(settings),
+        access_log=None,
+        handle_signals=False,
+        shutdown_timeout=settings.drain_seconds,
+        # packed bodies are refused; unpacking one that is broken would log an error and end the connection
+        auto_decompress=False,
+    )
+
+
+async def _serve(settings: Settings, bound: socket.socket) -> None:
+    """Serve on the socket until SIGTERM or SIGINT, then let the requests that are being answered finish."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop_or_leave, stop)
-    runner = web.AppRunner(
-        build_app(settings), access_log=None, handle_signals=False, shutdown_timeout=settings.drain_seconds
-    )
+    runner = make_runner(settings)
     # what exists by now stays for good: without it the collector walks all of it again and again
     gc.collect()
     gc.freeze()
