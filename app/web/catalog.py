@@ -71,8 +71,8 @@ _ENTRIES = (
     Entry(
         "approval_required",
         errors.ApprovalRequired,
-        "The key asks, and a person decides: it confirms and declines nothing, and gives no agreed booking to another "
-        "address.",
+        "The key asks, and a person decides: it confirms and declines nothing, and changes no name, e-mail or phone "
+        "that the person was told of.",
         "Wait. The hosts have a mail with links that confirm or decline, and the dashboard does it too; read the "
         "booking again later.",
     ),

@@ -18,6 +18,7 @@ from app.core import idempotency
 from app.core.db import Connection
 from app.core.errors import IdempotencyInProgress, IdempotencyKeyReused, InvalidInput
 from app.core.idempotency import Kept
+from app.domain.identity.models import Principal
 from app.web.body import parse_json
 from app.web.call import Call, Visit, raw_response
 from app.web.routing import IDEMPOTENCY_KEY
@@ -55,11 +56,18 @@ async def create(
     and commit around it would halve the rate of creates. With a key there is always a transaction.
     """
     key = idempotency_key(call.request)
-    own = call.principal.session_id is not None or call.principal.only_own_user_id is not None
-    if key is not None and own:
-        # a browser's keys, and a member's, are their person's: they neither meet nor find out anybody else's
-        key = f"user {call.principal.user_id} {key}"
-    return await _create(call, call.principal.org_id, key, make, status, one_statement=one_statement)
+    kept_as = None if key is None else f"{_owner(call.principal)}{key}"
+    return await _create(call, call.principal.org_id, kept_as, make, status, one_statement=one_statement)
+
+
+def _owner(principal: Principal) -> str:
+    """In front of the keys of whoever may see less than the organization: they neither meet nor find out anybody
+    else's. A replay would show a key with a budget the links that it must not see."""
+    if principal.budget is not None:
+        return f"key {principal.key_id} "
+    if principal.session_id is not None or principal.only_own_user_id is not None:
+        return f"user {principal.user_id} "
+    return ""
 
 
 async def create_publicly(

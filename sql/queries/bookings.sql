@@ -97,11 +97,12 @@ with type as (
         guests, custom_fields, metadata, answers, notes, location,
         requires_confirmation, auto_complete, ical_uid, event_sequence, created_at, updated_at,
         sitting_id, units, counters, service_id, routing_trace, hold_expires_at, rescheduled_from_id, ical_sequence,
-        event_link_id
+        event_link_id, held_by_key_id
     )
     select $1, $2, $7, $8, $9, ($10::uuid[])[1], $10, $11, $12, $13, $14, $15, $16, $17, $18,
            $19, $20, $21, $22, $23, $24, $25, $26, $27, case when $31::uuid is null then 0 else 1 end, $28, $28,
-           h.sitting_id, $42, case when h.sitting_id is null then $43::jsonb else '[]' end, $52, $53, $45, $54, $55, $57
+           h.sitting_id, $42, case when h.sitting_id is null then $43::jsonb else '[]' end, $52, $53, $45, $54, $55, $57,
+           case when $8 = 'DRAFT' then $37::uuid end
     from held h
     where not h.is_first or (select count(*) from counted) = cardinality($46::uuid[])
     returning id

@@ -13,3 +13,7 @@ returning d.bookings;
 
 -- name: find_event_type
 select id from event_types where org_id = $1 and code = $2 and archived_at is null;
+
+-- name: is_held_by
+-- Who holds it never changes.
+select held_by_key_id = $3 from bookings where org_id = $1 and id = $2;

@@ -222,19 +222,80 @@ async def test_a_person_who_moves_it_has_decided(api: Api, agent: Api, owner: Br
     assert await status_of(api, moved["id"]) == "RESCHEDULED"
 
 
-async def test_what_was_agreed_to_stays_with_whom_it_was_agreed(
-    api: Api, agent: Api, owner: Browser, soon: datetime
+WHO = [{"email": "mallory@example.com"}, {"name": "Mallory"}, {"phone": "+4930123456"}, {"phone": None}]
+
+
+@pytest.mark.parametrize("stage", ["asked", "agreed", "moved"])
+@pytest.mark.parametrize("change", WHO)
+async def test_a_person_decides_about_whom_they_were_told_of(
+    api: Api, agent: Api, owner: Browser, soon: datetime, stage: str, change: Any
 ) -> None:
-    made = await offer(api)
-    mine = await booked(agent, made, soon)
+    """From when they are asked: the link in their mail would confirm whoever comes by then."""
+    phone = "+15550100" if change == {"phone": None} else None
+    mine = await booked(agent, await offer(api), soon, attendee={**BOB, "phone": phone})
+    if stage != "asked":
+        (await owner.post(f"/api/bookings/{mine['id']}/confirm")).ok()
+    if stage == "moved":
+        mine = await move(api, mine, soon + HOUR)
     path = f"/v1/bookings/{mine['id']}"
-    other = {"attendee": {"email": "mallory@example.com"}}
-    (await agent.call("PATCH", path, other)).ok()
-    (await owner.post(f"/api/bookings/{mine['id']}/confirm")).ok()
-    told = for_a_person(await agent.call("PATCH", path, {"attendee": {"email": "eve@example.com"}}))
-    assert "book anew" in told
-    (await agent.call("PATCH", path, {"attendee": {"name": "M", "email": "Mallory@Example.com"}})).ok()
-    (await api.call("PATCH", path, {"attendee": {"email": "eve@example.com"}})).ok()
+    before = (await api.get(path)).ok()["booking"]
+    told = for_a_person(await agent.call("PATCH", path, {"attendee": change}))
+    assert "cancel it and book anew" in told
+    assert "allory" not in told, "no name in a text that may be logged"
+    assert (await api.get(path)).ok()["booking"] == before
+    (await api.call("PATCH", path, {"attendee": change})).ok()
+
+
+async def test_nor_about_others_whom_it_did_not_book(
+    api: Api, agent: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soon: datetime
+) -> None:
+    """A visitor's request is the visitor's, as the host has read it."""
+    made = await offer(api, requires_confirmation=True)
+    theirs = (await Anybody(api.client).post(address(made), visit_body(soon))).ok(201)
+    path = f"/v1/bookings/{theirs['id']}"
+    for_a_person(await agent.call("PATCH", path, {"attendee": {"name": "Mallory", "email": "mallory@example.com"}}))
+    link = await confirm_token(conn, vault, tenant, theirs["id"])
+    assert (await Anybody(api.client).get(f"/v1/bookings/{link}/confirm", **PROGRAM)).status == 200
+    agreed = (await api.get(path)).ok()["booking"]
+    assert (agreed["status"], agreed["attendee"]["name"]) == ("SCHEDULED", "Jason Johnson")
+
+
+async def test_what_changes_nothing_about_them_it_may_write(api: Api, agent: Api, soon: datetime) -> None:
+    """Their time zone, and the same data in other capitals; a repeat of what is there is no change."""
+    mine = await booked(agent, await offer(api), soon, attendee=BOB)
+    path = f"/v1/bookings/{mine['id']}"
+    assert (await agent.call("PATCH", path, {"attendee": BOB})).ok()["booking"] == mine
+    same = {"email": "Bob@Example.com", "timezone": "Asia/Tokyo"}
+    changed = (await agent.call("PATCH", path, {"attendee": same})).ok()["booking"]
+    assert changed["attendee"] == {**BOB, **same, "phone": None}
+    assert changed["status"] == PENDING
+
+
+async def test_a_repeated_finish_brings_nobody_else(api: Api, agent: Api, owner: Browser, soon: datetime) -> None:
+    """What was asked about, or agreed to, is finished: another attendee, guest or note with the repeat is not taken."""
+    made, guests = await offer(api), [{"email": "gus@example.com"}]
+    body = {"event_type": made["code"], "requested_time": iso(soon), "hold_seconds": 600}
+    held = (await agent.post("/v1/bookings", body)).ok(201)["booking"]
+    path = f"/v1/bookings/{held['id']}"
+    # nobody has been asked yet, but a hold has no attendee to change either
+    assert (await agent.call("PATCH", path, {"attendee": {"name": "Mallory"}})).status == 409
+    asked = (await agent.post(f"{path}/finish", {"attendee": BOB})).ok()["booking"]
+    other = {"attendee": {**BOB, "name": "Mallory"}, "guests": guests, "notes": "Pay me"}
+    assert (await agent.post(f"{path}/finish", other)).ok()["booking"] == asked
+    (await owner.post(f"/api/bookings/{held['id']}/confirm")).ok()
+    agreed = (await agent.post(f"{path}/finish", other)).ok()["booking"]
+    assert (agreed["attendee"], agreed["guests"], agreed["notes"]) == (asked["attendee"], [], None)
+
+
+async def test_a_link_to_what_was_moved_decides_nothing(
+    api: Api, agent: Api, conn: db.Connection, vault: Vault, tenant: Tenant, soon: datetime
+) -> None:
+    """The host was asked about another time."""
+    mine = await booked(agent, await offer(api), soon)
+    link = await confirm_token(conn, vault, tenant, mine["id"])
+    moved = await move(agent, mine, soon + HOUR)
+    assert (await Anybody(api.client).get(f"/v1/bookings/{link}/confirm", **PROGRAM)).status == 409
+    assert await status_of(api, moved["id"]) == PENDING
 
 
 async def test_it_may_take_back_what_it_asked_for(api: Api, agent: Api, soon: datetime) -> None:

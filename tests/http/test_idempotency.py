@@ -3,14 +3,18 @@
 import asyncio
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 
 from app.core import db
 from app.core.settings import Settings
 from app.main import build_app
+from tests.browsers import Browser
+from tests.budgets import make_key, with_limits
 from tests.conftest import AiohttpClient
-from tests.support import Api, booking_body, make_tenant
+from tests.offers import booked, iso, offer
+from tests.support import Api, Tenant, booking_body, make_tenant
 
 
 @pytest.fixture
@@ -111,6 +115,49 @@ async def test_two_organizations_may_use_the_same_key(
     start = soon + timedelta(hours=9)
     assert (await api.book(call, start, Idempotency_Key="same")).status == 201
     assert (await theirs.book(code, start, Idempotency_Key="same")).status == 201
+
+
+@pytest.mark.parametrize("limits", [{"max_lead_days": 60}, {"requires_approval": True}])
+async def test_a_key_with_limits_meets_nobody_elses(
+    api: Api, owner: Browser, soon: datetime, limits: dict[str, Any]
+) -> None:
+    """Else a replay would hand it the links that it must not see, or tell it which keys were used."""
+    made = await offer(api, seats=9)
+    one, other = [await with_limits(api, owner, **limits) for _ in range(2)]
+    trusted = (await api.book(made["code"], soon, Idempotency_Key="order-1")).ok(201)["booking"]
+    assert trusted["cancel_token"]
+    answers = [await each.book(made["code"], soon, Idempotency_Key="order-1") for each in (one, other)]
+    ids = {each.ok(201)["booking"]["id"] for each in answers}
+    assert len(ids | {trusted["id"]}) == 3
+    again = await one.book(made["code"], soon, Idempotency_Key="order-1")
+    assert again.status == 200
+    assert again.raw == b'{"idempotent_replay":true,' + answers[0].raw[1:]
+    assert again.json["booking"]["cancel_token"] is None
+    later = soon + timedelta(hours=1)
+    assert (await one.book(made["code"], later, Idempotency_Key="order-1")).ok(422)["code"] == "idempotency_key_reused"
+    # and the other way round: what it has used is free for everybody else
+    (await one.book(made["code"], later, Idempotency_Key="order-2")).ok(201)
+    assert (await api.book(made["code"], later, Idempotency_Key="order-2")).ok(201)["booking"]["cancel_token"]
+
+
+async def test_moves_by_a_key_with_limits_meet_nobody_elses(api: Api, owner: Browser, soon: datetime) -> None:
+    agent, old = await with_limits(api, owner, max_lead_days=60), await booked(api, await offer(api), soon)
+    path, where = f"/v1/bookings/{old['id']}/reschedule", {"start_time": iso(soon + timedelta(hours=1))}
+    moved = (await api.post(path, where, Idempotency_Key="move")).ok()["booking"]
+    assert moved["cancel_token"]
+    assert (await agent.post(path, where, Idempotency_Key="move")).ok(409)["code"] == "invalid_transition"
+
+
+async def test_a_members_key_with_limits_does_not_meet_the_members_others(
+    api: Api, owner: Browser, conn: db.Connection, tenant: Tenant, soon: datetime
+) -> None:
+    """A key of when they were more: what it may see is less than what they may."""
+    made = await offer(api, seats=9)
+    agent, plain = await with_limits(api, owner, max_lead_days=60), Api(api.client, (await make_key(owner))["secret"])
+    await conn.execute("update users set role = 'member' where org_id = $1", tenant.org_id)
+    assert (await plain.book(made["code"], soon, Idempotency_Key="k")).ok(201)["booking"]["cancel_token"]
+    mine = (await agent.book(made["code"], soon, Idempotency_Key="k")).ok(201)["booking"]
+    assert mine["cancel_token"] is None
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 256, "with space", "tab\tin", "ümlaut", '"'])

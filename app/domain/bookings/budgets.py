@@ -16,7 +16,7 @@ from app.core.db import Connection
 from app.core.errors import ApprovalRequired, BudgetExceeded, NotFound, listing
 from app.core.ids import Kind, encode
 from app.core.times import iso
-from app.domain.bookings.lifecycle import AGREED, Action
+from app.domain.bookings.lifecycle import Action
 from app.domain.bookings.models import Attendee, Booking
 from app.domain.identity.budgets import Budget
 from app.domain.identity.models import Visitor
@@ -32,12 +32,14 @@ _DECISIONS = frozenset({Action.CONFIRM, Action.DECLINE})
 class Plan:
     """What is about to be done. event_type: by its id where the budget is by ids; None for a resource. addresses:
     e-mails of whom it is for, besides the people of the organization. start: None where no start is chosen. is_counted:
-    whether the day had room for it."""
+    whether the day had room for it. is_own: false for a hold that is about to be finished and counts in no day, or in
+    another key's."""
 
     event_type: UUID | str | None
     addresses: tuple[str, ...] = ()
     start: datetime | None = None
     is_counted: bool = True
+    is_own: bool = True
 
 
 def needs_approval(principal: Visitor) -> bool:
@@ -65,6 +67,14 @@ async def count_booking(conn: Connection, principal: Visitor, now: datetime) -> 
         raise RuntimeError("a booking of a key with a number of bookings a day is counted in its transaction")
     about = (principal.org_id, principal.caller.key_id, _day_of(now), budget.bookings_per_day)
     return await conn.fetchval(SQL.count_booking, *about) is not None
+
+
+async def is_own_hold(conn: Connection, principal: Visitor, booking_id: UUID) -> bool:
+    """Whether a hold may be finished without counting it: the key has no number of bookings a day, or has counted it
+    when it made the hold."""
+    if principal.budget is None or principal.budget.bookings_per_day is None:
+        return True
+    return bool(await conn.fetchval(SQL.is_held_by, principal.org_id, booking_id, principal.caller.key_id))
 
 
 async def pin_event_type(conn: Connection, principal: Visitor, event_type: UUID | str) -> UUID | str:
@@ -100,28 +110,39 @@ def check_step(principal: Visitor, booking: Booking, action: Action, now: dateti
 
 
 def check_readdressing(principal: Visitor, booking: Booking, after: Attendee, now: datetime) -> None:
-    """The attendee's data are about to change. Raises BudgetExceeded, and ApprovalRequired where somebody has agreed
-    to a booking with another address."""
-    before = booking.attendee.email if booking.attendee else ""
-    is_other = before.lower() != after.email.lower()
+    """The attendee's data are about to change. Raises BudgetExceeded, and ApprovalRequired for another name, e-mail or
+    phone: whoever is asked is told of them, and the link in their mail is good for whatever the booking says later."""
+    before = booking.attendee
     check_plan(principal, plan_for(booking), now)
-    if is_other:
+    if before is None or before.email.lower() != after.email.lower():
         check_plan(principal, Plan(booking.event_type_id, (after.email,)), now)
-    if is_other and needs_approval(principal) and booking.status in AGREED:
+    if needs_approval(principal) and (before is None or _who(before) != _who(after)):
         raise ApprovalRequired(
-            "A person has agreed to this booking with the attendee's present address, and this key cannot give it to "
-            "another one. Cancel it and book anew for the other address, which a person decides then, or ask a person."
+            "A person was asked about this booking, or has agreed to it, with the attendee's present name, e-mail and "
+            "phone, and this key cannot change those. To book for somebody else, cancel it and book anew, which a "
+            "person decides then, or ask a person of the organization."
         )
 
 
+def _who(attendee: Attendee) -> tuple[str, str, str | None]:
+    return attendee.name, attendee.email.lower(), attendee.phone
+
+
 def _refusals(budget: Budget, plan: Plan, now: datetime) -> Iterable[tuple[str, str]]:
-    yield "bookings_per_day", "" if plan.is_counted else _of_day(budget, now)
+    yield "bookings_per_day", _of_day(budget, plan, now)
     yield "event_type_ids", _of_event_type(budget, plan)
     yield "max_lead_days", _of_lead(budget, plan, now)
     yield "attendee_domains", _of_addresses(budget, plan)
 
 
-def _of_day(budget: Budget, now: datetime) -> str:
+def _of_day(budget: Budget, plan: Plan, now: datetime) -> str:
+    if not plan.is_own:
+        return (
+            "This key has a number of bookings a day, so it finishes holds of its own only, which it has counted. "
+            "Whoever holds this one has to finish it; what a waiting list offers is taken by the link in the mail."
+        )
+    if plan.is_counted:
+        return ""
     anew = datetime.combine(_day_of(now) + _ONE_DAY, time(), UTC)
     most = "once" if budget.bookings_per_day == 1 else f"{budget.bookings_per_day} times"
     return f"This key may book, hold or move {most} a day, which it has done; its next day begins at {iso(anew)}."

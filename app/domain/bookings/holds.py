@@ -45,7 +45,8 @@ class Finish:
 async def finish_booking(
     conn: Connection, principal: Visitor, booking_id: UUID, finish: Finish, actor: Actor, now: datetime
 ) -> Booking:
-    """Make a hold a booking. A repeat returns the booking as it is. The key's day was counted when it was held.
+    """Make a hold a booking. A repeat returns the booking as it is. The key's day was counted when it was held, so a
+    key with a number of bookings a day finishes what it held itself.
 
     Raises NotFound, InvalidTransition for a hold that is over, InvalidInput for a missing attendee or answer,
     RoutingRejected, SlotUnavailable when the answers lead to other hosts than the one that is held, and BudgetExceeded.
@@ -63,7 +64,8 @@ async def finish_booking(
         wanted = FieldError("attendee", "missing", "is required: the hold was made without one")
         raise InvalidInput(f"{wanted.field} {wanted.message}", code="missing_field", errors=[wanted])
     named = budgets.addresses_of(attendee, given.get("guests", before.guests))
-    budgets.check_plan(principal, Plan(before.event_type_id, named, before.starts_at), now)
+    own = await budgets.is_own_hold(conn, principal, booking_id)
+    budgets.check_plan(principal, Plan(before.event_type_id, named, before.starts_at, is_own=own), now)
     await _check(conn, org_id, before, given.get("answers", before.answers), now)
     asks = before.requires_confirmation or budgets.needs_approval(principal)
     status = Status.PENDING_CONFIRMATION if asks else Status.SCHEDULED

@@ -76,8 +76,9 @@ async def join(conn: Connection, principal: Visitor, wanted: NewEntry, now: date
     if not event_type["waitlist"]:
         raise Conflict("Nobody can wait for this event type. Choose one of the open slots.", code="waitlist_closed")
     if principal.budget is not None:
-        since = from_epoch(wanted.want.span[0])
-        plan = Plan(event_type["id"], (wanted.attendee.email,), since, is_counted)
+        # of a day any start may be offered, also its last
+        latest = from_epoch(wanted.want.span[1] - 1)
+        plan = Plan(event_type["id"], (wanted.attendee.email,), latest, is_counted)
         budgets.check_plan(principal, plan, now)
     await _check(conn, principal, event_type["id"], wanted, now)
     return await _take_place(conn, principal, event_type["id"], wanted, now)
