@@ -18,7 +18,7 @@ up: $(READY)
 	@$(BIN)/slotwire up $(ARGS)
 
 test: $(READY) $(AGENTS) check
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # The official suite of MCP against /mcp, both revisions, with its own report.
 conformance: $(READY) $(AGENTS)

@@ -36,6 +36,15 @@ from tests.browsers import Browser  # noqa: E402
 from tests.queues import Queue  # noqa: E402
 from tests.support import Api, Servers, Tenant, make_tenant, settings_for  # noqa: E402
 
+_HERE = Path(__file__).parent
+# of these a single file may take a minute or two
+_LONG = ("fuzz", "chaos", "conformance", "e2e", "race", "workers")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first: begun last, one of them would keep one core busy while the other has nothing to do."""
+    items.sort(key=lambda item: item.path.relative_to(_HERE).parts[0] not in _LONG)
+
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
