@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import json
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -83,6 +84,16 @@ def environment_for(settings: Settings) -> dict[str, str]:
 def unique_name() -> str:
     """E-mails and handles are unique in the whole installation, which the tests share."""
     return f"t{os.getpid()}-{next(_numbers)}-{new_id().hex[-8:]}"
+
+
+@contextmanager
+def told_of(about: Any) -> Iterator[None]:
+    """Where a test walks over many: what fails says which one it was. about: a route, or whatever names it."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note(f"of {about.method} {about.path}" if hasattr(about, "method") else f"of {about}")
+        raise
 
 
 async def make_tenant(conn: db.Connection, vault: Vault, *, scopes: tuple[str, ...] = (), zone: str = "UTC") -> Tenant:

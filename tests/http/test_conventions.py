@@ -15,9 +15,9 @@ from app.faces.public.routes import ROUTES as PUBLIC_ROUTES
 from app.main import ROUTES as EVERY
 from app.main import build_app
 from app.web.problems import says_success
-from app.web.routing import PublicRoute, Route
+from app.web.routing import Route
 from tests.conftest import AiohttpClient
-from tests.support import Answer, Api, booking_body, make_tenant
+from tests.support import Answer, Api, booking_body, make_tenant, told_of
 from tests.visitors import BROWSER
 from tests.waiting import waiting_body
 
@@ -86,84 +86,81 @@ def test_reading_never_grants_writing() -> None:
         )
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=ROUTE_NAMES)
-async def test_without_a_credential_every_route_is_401(api: Api, route: Route) -> None:
-    for key in ["", "slw_live_x", mint_key(), mint_key()[:-1] + "-"]:
-        answer = await api.call(route.method, filled(route, {}), Authorization=f"Bearer {key}" if key else "")
-        assert answer.ok(401)["code"] == "unauthorized"
-        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
-    answer = await api.call(route.method, filled(route, {}), Authorization="Basic abc")
-    assert answer.status == 401
-    assert "error=" not in answer.headers["WWW-Authenticate"], "no error in a challenge to nothing (RFC 6750)"
+async def test_without_a_credential_every_route_is_401(api: Api) -> None:
+    for route in ROUTES:
+        with told_of(route):
+            for key in ["", "slw_live_x", mint_key(), mint_key()[:-1] + "-"]:
+                answer = await api.call(route.method, filled(route, {}), Authorization=f"Bearer {key}" if key else "")
+                assert answer.ok(401)["code"] == "unauthorized"
+                assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+            answer = await api.call(route.method, filled(route, {}), Authorization="Basic abc")
+            assert answer.status == 401
+            assert "error=" not in answer.headers["WWW-Authenticate"], "no error in a challenge to nothing (RFC 6750)"
 
 
-@pytest.mark.parametrize("route", PUBLIC_ROUTES, ids=lambda r: f"{r.method} {r.path}")
-async def test_public_routes_ask_nobody_for_a_key(api: Api, route: PublicRoute) -> None:
-    path, body = re.sub(r"\{\w+\}", "x", route.path), b"{}" if route.method == "POST" else None
-    for key in ["", mint_key(), api.key]:
-        answer = await api.call(route.method, path, body, Authorization=f"Bearer {key}" if key else "")
-        assert answer.status in {400, 404}, answer.raw
-        assert answer.headers["Content-Type"] == "application/problem+json"
-        assert answer.json.get("success") is (False if says_success(path) else None)
+async def test_public_routes_ask_nobody_for_a_key(api: Api) -> None:
+    for route in PUBLIC_ROUTES:
+        with told_of(route):
+            path, body = re.sub(r"\{\w+\}", "x", route.path), b"{}" if route.method == "POST" else None
+            for key in ["", mint_key(), api.key]:
+                answer = await api.call(route.method, path, body, Authorization=f"Bearer {key}" if key else "")
+                assert answer.status in {400, 404}, answer.raw
+                assert answer.headers["Content-Type"] == "application/problem+json"
+                assert answer.json.get("success") is (False if says_success(path) else None)
 
 
-@pytest.mark.parametrize(
-    "route", [route for route in PUBLIC_ROUTES if route.operation.page], ids=lambda r: f"{r.method} {r.path}"
-)
-async def test_pages_of_links_bring_nothing_and_are_kept_nowhere(api: Api, route: PublicRoute) -> None:
+async def test_pages_of_links_bring_nothing_and_are_kept_nowhere(api: Api) -> None:
     """Whatever a browser is answered behind an address that is its own credential."""
-    path, body = re.sub(r"\{\w+\}", "cft_x", route.path), b"{}" if route.method == "POST" else None
-    answer = await api.call(route.method, path, body, Authorization="", **BROWSER)
-    page = answer.raw.decode()
-    assert answer.status in {400, 404}, page
-    assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
-    assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
-    assert "unsafe" not in answer.headers["Content-Security-Policy"]
-    assert (answer.headers["Cache-Control"], answer.headers["Referrer-Policy"]) == ("no-store", "no-referrer")
-    assert "noindex" in answer.headers["X-Robots-Tag"]
-    assert "Set-Cookie" not in answer.headers
-    assert not re.search(r"<script|https?://|\bsrc=|<link|@import|url\(", page)
+    for route in [route for route in PUBLIC_ROUTES if route.operation.page]:
+        with told_of(route):
+            path, body = re.sub(r"\{\w+\}", "cft_x", route.path), b"{}" if route.method == "POST" else None
+            answer = await api.call(route.method, path, body, Authorization="", **BROWSER)
+            page = answer.raw.decode()
+            assert answer.status in {400, 404}, page
+            assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
+            assert answer.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha256-")
+            assert "unsafe" not in answer.headers["Content-Security-Policy"]
+            assert (answer.headers["Cache-Control"], answer.headers["Referrer-Policy"]) == ("no-store", "no-referrer")
+            assert "noindex" in answer.headers["X-Robots-Tag"]
+            assert "Set-Cookie" not in answer.headers
+            assert not re.search(r"<script|https?://|\bsrc=|<link|@import|url\(", page)
 
 
-@pytest.mark.parametrize(
-    "route", [route for route in ROUTES if route.scope != "any"], ids=lambda r: f"{r.method} {r.path}"
-)
-async def test_without_its_scope_every_route_is_403(api: Api, route: Route, conn: db.Connection, vault: Vault) -> None:
-    others = tuple(scope for scope in SCOPES if not any(covers(frozenset({scope}), each) for each in route.scopes))
-    weak = await make_tenant(conn, vault, scopes=others)
-    answer = await Api(api.client, weak.api_key).call(route.method, filled(route, {}))
-    assert answer.ok(403)["code"] == "insufficient_scope"
-    assert " or ".join(route.scopes) in answer.json["detail"]
+async def test_without_its_scope_every_route_is_403(api: Api, conn: db.Connection, vault: Vault) -> None:
+    for route in [route for route in ROUTES if route.scope != "any"]:
+        with told_of(route):
+            mine = [scope for scope in SCOPES if any(covers(frozenset({scope}), each) for each in route.scopes)]
+            weak = await make_tenant(conn, vault, scopes=tuple(scope for scope in SCOPES if scope not in mine))
+            answer = await Api(api.client, weak.api_key).call(route.method, filled(route, {}))
+            assert answer.ok(403)["code"] == "insufficient_scope"
+            assert " or ".join(route.scopes) in answer.json["detail"]
 
 
-@pytest.mark.parametrize(
-    "route", [route for route in ROUTES if route.scope != "any"], ids=lambda r: f"{r.method} {r.path}"
-)
-async def test_with_any_of_its_scopes_every_route_is_open(
-    api: Api, route: Route, conn: db.Connection, vault: Vault
-) -> None:
-    for scope in route.scopes:
-        bearer = Api(api.client, (await make_tenant(conn, vault, scopes=(scope,))).api_key)
-        assert (await bearer.call(route.method, filled(route, {}))).status not in {401, 403}
+async def test_with_any_of_its_scopes_every_route_is_open(api: Api, conn: db.Connection, vault: Vault) -> None:
+    for route in [route for route in ROUTES if route.scope != "any"]:
+        with told_of(route):
+            for scope in route.scopes:
+                bearer = Api(api.client, (await make_tenant(conn, vault, scopes=(scope,))).api_key)
+                assert (await bearer.call(route.method, filled(route, {}))).status not in {401, 403}
 
 
-@pytest.mark.parametrize(
-    "route", [route for route in ROUTES if "{" in route.path], ids=lambda r: f"{r.method} {r.path}"
-)
 async def test_another_organizations_things_are_404(
-    api: Api, route: Route, conn: db.Connection, vault: Vault, soon: datetime
+    api: Api, conn: db.Connection, vault: Vault, soon: datetime
 ) -> None:
-    ids = await things(api, soon)
-    stranger = Api(api.client, (await make_tenant(conn, vault)).api_key)
-    body: dict[str, str] | None = {} if route.method == "PATCH" else None
-    if route.path.endswith("/reschedule"):
-        body = {"start_time": (soon + timedelta(hours=10)).isoformat()}
-    if route.path.endswith("/replay"):
-        body = {"since": soon.isoformat()}
-    answer = await stranger.call(route.method, filled(route, ids), body)
-    assert answer.status == 404, answer.raw
-    mine = await api.call(route.method, filled(route, ids), body)
-    assert mine.status in {200, 201, 202, 204, 409}, "and for its owner it is there"
+    for route in [route for route in ROUTES if "{" in route.path]:
+        with told_of(route):
+            owner = Api(api.client, (await make_tenant(conn, vault)).api_key)
+            ids = await things(owner, soon)
+            stranger = api
+            body: dict[str, str] | None = {} if route.method == "PATCH" else None
+            if route.path.endswith("/reschedule"):
+                body = {"start_time": (soon + timedelta(hours=10)).isoformat()}
+            if route.path.endswith("/replay"):
+                body = {"since": soon.isoformat()}
+            answer = await stranger.call(route.method, filled(route, ids), body)
+            assert answer.status == 404, answer.raw
+            mine = await owner.call(route.method, filled(route, ids), body)
+            assert mine.status in {200, 201, 202, 204, 409}, "and for its owner it is there"
 
 
 async def test_another_organizations_ids_in_a_body_are_unknown(
@@ -239,28 +236,31 @@ async def test_etags_spare_the_body(api: Api) -> None:
 READING = [route for route in ROUTES if route.method == "GET"]
 
 
-@pytest.mark.parametrize("route", READING, ids=lambda r: r.path)
-async def test_every_get_has_an_etag_and_a_head(api: Api, route: Route, soon: datetime) -> None:
-    path = asked(route, await things(api, soon), soon)
-    first = await api.get(path)
-    assert first.status == 200, first.raw
-    same = await api.get(path, If_None_Match=first.headers["ETag"])
-    assert (same.status, same.raw) == (304, b"")
-    assert same.headers["ETag"] == first.headers["ETag"]
-    head = await api.call("HEAD", path)
-    assert (head.status, head.raw) == (200, b"")
-    assert head.headers["ETag"] == first.headers["ETag"]
+async def test_every_get_has_an_etag_and_a_head(api: Api, soon: datetime) -> None:
+    ids = await things(api, soon)
+    for route in READING:
+        with told_of(route):
+            path = asked(route, ids, soon)
+            first = await api.get(path)
+            assert first.status == 200, first.raw
+            same = await api.get(path, If_None_Match=first.headers["ETag"])
+            assert (same.status, same.raw) == (304, b"")
+            assert same.headers["ETag"] == first.headers["ETag"]
+            head = await api.call("HEAD", path)
+            assert (head.status, head.raw) == (200, b"")
+            assert head.headers["ETag"] == first.headers["ETag"]
 
 
-@pytest.mark.parametrize("path", sorted({route.path for route in ROUTES}))
-async def test_every_path_says_which_methods_it_has(api: Api, path: str) -> None:
-    methods = {route.method for route in EVERY if route.path == path}
-    expected = sorted(methods | ({"HEAD"} if "GET" in methods else set()))
-    for method in {"GET", "POST", "PATCH", "DELETE", "PUT"} - methods:
-        answer = await api.call(method, re.sub(r"\{\w+\}", "bkg_x", path))
-        assert answer.ok(405)["code"] == "method_not_allowed"
-        assert answer.headers["Allow"] == ", ".join(expected)
-        assert ("success" in answer.json) == path.startswith("/v1/")
+async def test_every_path_says_which_methods_it_has(api: Api) -> None:
+    for path in sorted({route.path for route in ROUTES}):
+        with told_of(path):
+            methods = {route.method for route in EVERY if route.path == path}
+            expected = sorted(methods | ({"HEAD"} if "GET" in methods else set()))
+            for method in {"GET", "POST", "PATCH", "DELETE", "PUT"} - methods:
+                answer = await api.call(method, re.sub(r"\{\w+\}", "bkg_x", path))
+                assert answer.ok(405)["code"] == "method_not_allowed"
+                assert answer.headers["Allow"] == ", ".join(expected)
+                assert ("success" in answer.json) == path.startswith("/v1/")
 
 
 async def test_methods_and_paths(api: Api) -> None:
