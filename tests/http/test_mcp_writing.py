@@ -238,6 +238,41 @@ async def test_a_finish_is_told_apart_from_somebody_elses_booking(
     await plain.ok("create_booking", **{**longer, "duration": 30})
 
 
+async def test_a_finish_that_is_repeated_after_a_move_books_nothing_anew(
+    plain: Agent, api: Api, start: datetime
+) -> None:
+    event_type = await offer(api)
+    held = await plain.ok("create_booking", **asked(event_type, start, attendee_phone="+49 30 1"), hold=True)
+    finish = held["next"]["arguments"]
+    done = (await plain.ok("create_booking", **finish))["booking"]
+    later = iso(start + timedelta(hours=1))
+    moved = (await plain.ok("reschedule_booking", booking=done["id"], start_time=later))["booking"]
+    problem = await plain.refused("create_booking", "invalid_transition", **finish)
+    assert problem["next"] == {"tool": "get_booking", "arguments": {"booking": moved["id"]}}
+
+
+async def test_a_hold_for_one_person_tells_another_nothing(plain: Agent, api: Api, start: datetime) -> None:
+    event_type = await offer(api)
+    held = await plain.ok("create_booking", **asked(event_type, start, attendee_phone="+49 30 1"), hold=True)
+    finish = {**held["next"]["arguments"], "attendee_name": "Bob", "attendee_email": "bob@example.com"}
+    del finish["attendee_phone"]
+    assert "phone" not in (await plain.ok("create_booking", **finish))["booking"]["attendee"]
+
+
+async def test_a_cancellation_beside_a_move_never_says_that_nothing_takes_place(
+    plain: Agent, api: Api, start: datetime
+) -> None:
+    event_type = await offer(api)
+    for hour in range(0, 12, 2):
+        made = (await plain.ok("create_booking", **asked(event_type, start + timedelta(hours=hour))))["booking"]
+        where = {"booking": made["id"], "start_time": iso(start + timedelta(hours=hour + 1))}
+        moved, ended = await asyncio.gather(
+            plain.call("reschedule_booking", **where), plain.call("cancel_booking", booking=made["id"])
+        )
+        # one of them came first, and the other one hears of it
+        assert moved["isError"] is not ended["isError"], (moved, ended)
+
+
 async def test_a_room_that_was_renamed_is_still_replayed(plain: Agent, api: Api, start: datetime) -> None:
     desk = await room(api, await location(api), name="Blue")
     wanted = {"starts_at": iso(start), "ends_at": iso(start + timedelta(hours=1)), "idempotency_key": "blue"}

@@ -118,9 +118,8 @@ def check_readdressing(principal: Visitor, booking: Booking, after: Attendee, no
         check_plan(principal, Plan(booking.event_type_id, (after.email,)), now)
     if needs_approval(principal) and (before is None or _who(before) != _who(after)):
         raise ApprovalRequired(
-            "A person was asked about this booking, or has agreed to it, with the attendee's present name, e-mail and "
-            "phone, and this key cannot change those. To book for somebody else, cancel it and book anew, which a "
-            "person decides then, or ask a person of the organization."
+            "A person decides what this key books, and for whom: it cannot change the attendee's name, e-mail or phone "
+            "afterwards. Ask a person of the organization; or, where the key booked it, cancel it and book anew."
         )
 
 

@@ -56,6 +56,8 @@ async def finish_booking(
     budgets.check_plan(principal, budgets.plan_for(before, before.starts_at), now)
     if before.status in {Status.SCHEDULED, Status.PENDING_CONFIRMATION, Status.RESCHEDULED}:
         return before
+    if before.status in {Status.COMPLETED, Status.NO_SHOW}:
+        raise InvalidTransition(f"A booking that is {before.status} cannot be finished.")
     if before.status is not Status.DRAFT or before.hold_expires_at is None or before.hold_expires_at <= now:
         raise InvalidTransition("This hold is over, and its time is free again. Book the slot anew.")
     given = {name: value for name in Finish.__dataclass_fields__ if (value := getattr(finish, name)) is not None}

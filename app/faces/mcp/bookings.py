@@ -18,7 +18,7 @@ from app.core.times import iso
 from app.domain.bookings import lists
 from app.domain.bookings.create import create_booking as book
 from app.domain.bookings.holds import Finish, finish_booking
-from app.domain.bookings.lifecycle import Action, Status
+from app.domain.bookings.lifecycle import ACTIVE, Action, Status
 from app.domain.bookings.models import Attendee, Booking
 from app.domain.bookings.orders import NewBooking
 from app.domain.bookings.queries import check_part_in, find_booking
@@ -78,12 +78,14 @@ async def _finish(call: Call, given: CreateBookingIn, hold: str) -> dict[str, An
         booking_id = await _id_of(call, conn, hold)
         held = await read_booking(conn, call.principal.org_id, booking_id)
         _check_same(given, held)
+        if held.rescheduled_to_id is not None:
+            later = await _successor(conn, held)
+            moved = InvalidTransition(f"This hold was finished, and moved since: what stands is {_name(later)}.")
+            raise Refused(moved, {"tool": "get_booking", "arguments": {"booking": _name(later)}})
         kept = dataclasses.replace(finish, attendee=_with_phone(_attendee(given), held.attendee))
         booking = await finish_booking(conn, call.principal, booking_id, kept, actor_of(call), call.now)
-        if booking.attendee is None or booking.attendee.email.lower() != given.attendee_email.lower():
-            raise InvalidTransition(
-                "This is no hold any more: somebody has finished it for another attendee. Book anew."
-            )
+        if not _is_as_given(given, booking):
+            raise InvalidTransition("This is no hold any more: it was finished for somebody else. Book anew.")
         return {"booking": booking_out(booking)}
 
     return await write(call, "create_booking", given, make)
@@ -92,9 +94,12 @@ async def _finish(call: Call, given: CreateBookingIn, hold: str) -> dict[str, An
 async def cancel_booking(call: Call, given: CancelBookingIn) -> dict[str, Any]:
     async def make(conn: Connection) -> dict[str, Any]:
         booking_id = await _id_of(call, conn, given.booking)
-        await _check_stands(call, conn, booking_id, "cancel_booking", given)
         about = (booking_id, Action.CANCEL, actor_of(call), given.reason)
-        return {"booking": booking_out(await change_status(conn, call.principal, *about, call.now))}
+        booking = await change_status(conn, call.principal, *about, call.now)
+        if booking.rescheduled_to_id is not None:
+            # cancelled it is; but what the agent means takes place under another id
+            raise _moved("cancel_booking", given, await _successor(conn, booking))
+        return {"booking": booking_out(booking)}
 
     return await write(call, "cancel_booking", given, make)
 
@@ -102,12 +107,18 @@ async def cancel_booking(call: Call, given: CancelBookingIn) -> dict[str, Any]:
 async def reschedule_booking(call: Call, given: RescheduleBookingIn) -> dict[str, Any]:
     async def make(conn: Connection) -> dict[str, Any]:
         booking_id = await _id_of(call, conn, given.booking)
-        old = await _check_stands(call, conn, booking_id, "reschedule_booking", given)
+        old = await read_booking(conn, call.principal.org_id, booking_id)
+        if old.rescheduled_to_id is not None:
+            later = await _successor(conn, old)
+            if later.starts_at == given.start_time and later.status in ACTIVE:
+                # it was moved there already: the same call again, whose first answer got lost
+                return {"booking": booking_out(later)}
+            raise _moved("reschedule_booking", given, later)
         where = (booking_id, given.start_time, given.timezone)
         try:
             moved = await move(conn, call.principal, *where, actor_of(call), given.reason, call.now)
         except (SlotTaken, SlotUnavailable) as error:
-            raise Refused(error, _instead(given, old)) from error
+            raise Refused(error, await _instead(conn, given, old)) from error
         return _new(given, moved)
 
     return await write(call, "reschedule_booking", given, make)
@@ -140,18 +151,27 @@ async def _id_of(call: Call, conn: Connection, handle: str) -> UUID:
     return booking_id
 
 
-async def _check_stands(
-    call: Call, conn: Connection, booking_id: UUID, tool: str, given: CancelBookingIn | RescheduleBookingIn
-) -> Booking:
-    """Refuses a booking that was moved: what the agent means takes place under another id, and an answer about the old
-    one would say that it does not."""
-    booking = await read_booking(conn, call.principal.org_id, booking_id)
-    if booking.rescheduled_to_id is not None:
-        later = encode(Kind.BOOKING, booking.rescheduled_to_id)
-        moved = InvalidTransition(f"This booking was moved; what stands in its place is {later}. Use that id.")
-        same = {**given.model_dump(mode="json", exclude_unset=True), "booking": later}
-        raise Refused(moved, {"tool": tool, "arguments": same})
+async def _successor(conn: Connection, booking: Booking) -> Booking:
+    """What stands, or ended, in the place of a booking that was moved, however often."""
+    while booking.rescheduled_to_id is not None:
+        booking = await read_booking(conn, booking.org_id, booking.rescheduled_to_id)
     return booking
+
+
+def _moved(tool: str, given: CancelBookingIn | RescheduleBookingIn, later: Booking) -> Refused:
+    """The refusal of an old id, with the same call for what took its place: an answer about the old one would say that
+    nothing takes place."""
+    error = InvalidTransition(f"This booking was moved; what stands in its place is {_name(later)}. Use that id.")
+    same = {**given.model_dump(mode="json", exclude_unset=True), "booking": _name(later)}
+    return Refused(error, {"tool": tool, "arguments": same})
+
+
+def _name(booking: Booking) -> str:
+    return encode(Kind.BOOKING, booking.id)
+
+
+def _minutes(booking: Booking) -> int:
+    return (booking.ends_at - booking.starts_at) // _MINUTE
 
 
 def _attendee(given: CreateBookingIn) -> Attendee:
@@ -159,8 +179,22 @@ def _attendee(given: CreateBookingIn) -> Attendee:
 
 
 def _with_phone(attendee: Attendee, held: Attendee | None) -> Attendee:
-    """What the hold brought, and the finish leaves out."""
-    return attendee if attendee.phone or held is None else dataclasses.replace(attendee, phone=held.phone)
+    """What the hold brought, and the finish leaves out; of the same person."""
+    if attendee.phone or held is None or held.email.lower() != attendee.email.lower():
+        return attendee
+    return dataclasses.replace(attendee, phone=held.phone)
+
+
+def _is_as_given(given: CreateBookingIn, booking: Booking) -> bool:
+    """Whether a booking that was finished, now or before, is the one that the call means."""
+    who = booking.attendee
+    answers = [answer.model_dump() for answer in given.answers]
+    return (
+        who is not None
+        and (who.name, who.email.lower()) == (given.attendee_name, given.attendee_email.lower())
+        and given.notes in {None, booking.notes}
+        and answers in ([], booking.answers)
+    )
 
 
 def _wanted(given: CreateBookingIn) -> NewBooking:
@@ -184,9 +218,8 @@ def _check_same(given: CreateBookingIn, held: Booking) -> None:
         raise InvalidInput.of("event_type", "the hold is of another event type")
     if given.start_time != held.starts_at:
         raise InvalidInput.of("start_time", "the hold is of another time; give the one that it keeps")
-    minutes = (held.ends_at - held.starts_at) // _MINUTE
-    if given.duration not in {None, minutes}:
-        raise InvalidInput.of("duration", f"the hold keeps {minutes} minutes")
+    if given.duration not in {None, _minutes(held)}:
+        raise InvalidInput.of("duration", f"the hold keeps {_minutes(held)} minutes")
     if given.service_id not in {None, held.service_id}:
         raise InvalidInput.of("service_id", "the hold is of another service, or of none")
     if given.host_id is not None and given.host_id not in {host.user_id for host in held.hosts}:
@@ -209,12 +242,16 @@ async def _finishing(conn: Connection, given: CreateBookingIn, held: Booking) ->
         known = [answer.model_dump() for answer in given.answers]
         open_ones = [{"question_id": each["id"], "answer": None} for each in questions if each["id"] not in answered]
         arguments["answers"] = [*known, *open_ones]
-    return {"tool": "create_booking", "arguments": {**arguments, "finish": encode(Kind.BOOKING, held.id)}}
+    return {"tool": "create_booking", "arguments": {**arguments, "finish": _name(held)}}
 
 
-def _instead(given: RescheduleBookingIn, old: Booking) -> NextCall:
+async def _instead(conn: Connection, given: RescheduleBookingIn, old: Booking) -> NextCall:
     """Which call tells where the booking could be moved to."""
-    if old.event_type_code is not None:
-        return slots_near(old.event_type_code, given.start_time, given.timezone or old.timezone)
+    if old.event_type_id is not None:
+        event_type, minutes = await get_event_type(conn, old.org_id, old.event_type_id), _minutes(old)
+        choices: dict[str, Any] = {"service_id": old.service_id} if old.service_id else {}
+        if not choices and minutes in event_type.durations_minutes and minutes != event_type.duration_minutes:
+            choices = {"duration": minutes}
+        return slots_near(event_type.code, given.start_time, given.timezone or old.timezone, choices)
     ends_at = given.start_time + (old.ends_at - old.starts_at)
     return {"tool": "check_availability", "arguments": {"starts_at": iso(given.start_time), "ends_at": iso(ends_at)}}

@@ -7,6 +7,7 @@ third of a second, so it is imported by the first message, in a thread, while ot
 import asyncio
 import gc
 import importlib
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -84,8 +85,9 @@ class Engine:
 
 
 def _bring_in() -> "Callable[[], StreamableHTTPSessionManager]":
+    is_new = _SERVER not in sys.modules
     make: Callable[[], StreamableHTTPSessionManager] = importlib.import_module(_SERVER).make_manager
-    if gc.get_freeze_count():
+    if is_new and gc.get_freeze_count():
         # a server has put what stays for good out of the collector's sight; this stays, too
         gc.freeze()
     return make

@@ -30,7 +30,7 @@ _WHERE = {"in_person": "in person", "phone": "by phone", "link": "online", "reso
 # What would be markup on a line, or begin a link of GitHub's (GFM, "Autolinks"), or a block at the beginning of a line.
 # E-mail addresses are no text to it however they are escaped, except as code.
 _MARKUP = re.compile(
-    r"(?P<address>(?<![\w.+-])[\w.+-]+@[\w.-]+)|[\\`*_\[\]<>#|~&@]|:(?=//)|(?<=www)\.", flags=re.ASCII | re.IGNORECASE
+    r"(?P<address>(?<![\w.+-])[\w.+-]+@[\w.+@-]+)|[\\`*_\[\]<>#|~&@]|:(?=//)|(?<=www)\.", flags=re.ASCII | re.IGNORECASE
 )
 _BLOCK = re.compile(r"^(\d{1,9}(?=[.)])|(?=[-+=]))")
 # what an answer may look like; of those with options, an option
@@ -123,7 +123,8 @@ def _choices(page: Page) -> list[str]:
 
 
 def _example(page: Page, start: str) -> str:
-    """A body that books, to the letter, one member a line: whatever has to be answered is."""
+    """A body that books, one member a line: whatever has to be answered is, with what its kind allows. Rules that turn
+    some answers away are the host's own."""
     body: dict[str, Any] = {
         "start_time": start,
         "attendee_name": "Jane Smith",
