@@ -4,12 +4,15 @@ The one rule: every function runs inside the transaction of what the key stands 
 """
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from app.core import sql
 from app.core.db import Connection, affected
+from app.core.errors import IdempotencyInProgress, IdempotencyKeyReused
+from app.core.vault import Vault
 
 SQL = sql.load("idempotency")
 KEPT = timedelta(hours=24)
@@ -21,6 +24,39 @@ class Kept:
 
     fingerprint: bytes
     body_sealed: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a face says to whoever repeats a request that still runs, or uses its key for another one."""
+
+    running: str
+    reused: str
+
+
+async def once(
+    conn: Connection,
+    org_id: UUID,
+    key: str,
+    fingerprint: bytes,
+    make: Callable[[Connection], Awaitable[bytes]],
+    vault: Vault,
+    *,
+    words: Words,
+    now: datetime,
+) -> tuple[bytes, bool]:
+    """What `make` gives, and whether it was given before, to the first request with this key. Raises
+    IdempotencyInProgress and IdempotencyKeyReused."""
+    if not await try_hold(conn, org_id, key):
+        raise IdempotencyInProgress(words.running)
+    kept = await find(conn, org_id, key, now)
+    if kept is None:
+        body = await make(conn)
+        await keep(conn, org_id, key, Kept(fingerprint, vault.seal(body)), now)
+        return body, False
+    if kept.fingerprint != fingerprint:
+        raise IdempotencyKeyReused(words.reused)
+    return vault.unseal(kept.body_sealed), True
 
 
 async def try_hold(conn: Connection, org_id: UUID, key: str) -> bool:

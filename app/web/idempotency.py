@@ -16,8 +16,7 @@ from aiohttp import web
 
 from app.core import idempotency
 from app.core.db import Connection
-from app.core.errors import IdempotencyInProgress, IdempotencyKeyReused, InvalidInput
-from app.core.idempotency import Kept
+from app.core.errors import InvalidInput
 from app.domain.identity.models import Principal
 from app.web.body import parse_json
 from app.web.call import Call, Visit, raw_response
@@ -26,6 +25,10 @@ from app.web.routing import IDEMPOTENCY_KEY
 _REPLAYED = "Idempotent-Replayed"
 _MARK = b'{"idempotent_replay":true,'
 _LONGEST = 255
+_WORDS = idempotency.Words(
+    running="The first request with this Idempotency-Key is still running; retry in a second.",
+    reused="This Idempotency-Key was used for another request within 24 hours. Use a new key for a new request.",
+)
 
 
 def idempotency_key(request: web.Request) -> str | None:
@@ -111,21 +114,16 @@ async def _create_once(
     make: Callable[[Connection], Awaitable[dict[str, Any]]],
     status: int,
 ) -> web.Response:
-    fingerprint = _fingerprint(visit)
-    if not await idempotency.try_hold(conn, org_id, key):
-        raise IdempotencyInProgress("The first request with this Idempotency-Key is still running; retry in a second.")
-    kept = await idempotency.find(conn, org_id, key, visit.now)
-    if kept is not None:
-        if kept.fingerprint != fingerprint:
-            raise IdempotencyKeyReused(
-                "This Idempotency-Key was used for another request within 24 hours. Use a new key for a new request."
-            )
-        replay = raw_response(_MARK + visit.vault.unseal(kept.body_sealed)[1:], 200)
-        replay.headers[_REPLAYED] = "true"
-        return replay
-    body = orjson.dumps(await make(conn))
-    await idempotency.keep(conn, org_id, key, Kept(fingerprint, visit.vault.seal(body)), visit.now)
-    return raw_response(body, status)
+    async def write(conn: Connection) -> bytes:
+        return orjson.dumps(await make(conn))
+
+    about = (org_id, key, _fingerprint(visit), write, visit.vault)
+    body, is_replay = await idempotency.once(conn, *about, words=_WORDS, now=visit.now)
+    if not is_replay:
+        return raw_response(body, status)
+    replay = raw_response(_MARK + body[1:], 200)
+    replay.headers[_REPLAYED] = "true"
+    return replay
 
 
 def _fingerprint(visit: Visit) -> bytes:

@@ -39,7 +39,7 @@ from app.web.shapes import SlotsRange
 _ZONE_REACH = timedelta(hours=26)
 _ONE_DAY = timedelta(days=1)
 # Starts times hosts that are worth an answer: it is made in one go, while other callers of the process wait.
-_MOST_SLOTS = 200_000
+MOST_SLOTS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def _answer(
     asked = ask_as(inputs, query, verdict_on(inputs, answers, held=True))
     zone = query.timezone or zone_of(inputs)
     start, end = asked_for.edges(zone)
-    check_size(inputs, asked, start, end, most=_MOST_SLOTS)
+    check_size(inputs, asked, start, end, most=MOST_SLOTS)
     # what is asked, what it is answered from, and what the tokens say besides
     key = (zone, start, end, query.service_id, expiry(now), question(inputs, asked, start, end, now))
     answer = _ANSWERS.recall(key, now)

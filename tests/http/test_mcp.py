@@ -27,12 +27,6 @@ async def key_for(conn: db.Connection, tenant: Tenant, *scopes: str, **fields: A
     return key
 
 
-@pytest.fixture(params=REVISIONS)
-def agent(api: Api, request: pytest.FixtureRequest) -> Agent:
-    """With a key for everything."""
-    return Agent(api.client, api.key, request.param)
-
-
 async def test_last_years_clients_begin_with_a_handshake(api: Api) -> None:
     agent = Agent(api.client, api.key, HANDSHAKE)
     asked = {"protocolVersion": HANDSHAKE, "capabilities": {}, "clientInfo": CLIENT_INFO}

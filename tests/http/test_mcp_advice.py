@@ -1,31 +1,13 @@
 """What helps an agent that was refused: calls that can be made as they stand, and no lies about what takes place."""
 
-from datetime import UTC, datetime, timedelta
-
-import pytest
+from datetime import datetime, timedelta
 
 from app.core import db
-from tests.agents import REVISIONS, Agent
+from tests.agents import Agent
 from tests.http.test_mcp_tools import asked
 from tests.offers import booked, iso, offer
 from tests.rooms import location, room
 from tests.support import Api, Tenant
-
-
-@pytest.fixture(params=REVISIONS)
-def agent(api: Api, request: pytest.FixtureRequest) -> Agent:
-    return Agent(api.client, api.key, request.param)
-
-
-@pytest.fixture
-def plain(api: Api) -> Agent:
-    return Agent(api.client, api.key)
-
-
-@pytest.fixture
-def start() -> datetime:
-    """Ten in the morning, some days ahead."""
-    return (datetime.now(UTC) + timedelta(days=3)).replace(hour=10, minute=0, second=0, microsecond=0)
 
 
 async def test_the_same_choices_are_kept_in_what_would_help(plain: Agent, api: Api, start: datetime) -> None:

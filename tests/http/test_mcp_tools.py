@@ -11,7 +11,7 @@ import pytest
 from app.core import db
 from app.core.ids import Kind, decode
 from app.domain.identity.budgets import Budget
-from tests.agents import REVISIONS, Agent
+from tests.agents import Agent
 from tests.http.test_mcp import key_for
 from tests.offers import iso, offer
 from tests.rooms import location, room
@@ -19,23 +19,6 @@ from tests.support import Api, Tenant, make_tenant, unique_name
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOTHING = {"event_type": "no", "start": "2027-01-01"}
-
-
-@pytest.fixture(params=REVISIONS)
-def agent(api: Api, request: pytest.FixtureRequest) -> Agent:
-    return Agent(api.client, api.key, request.param)
-
-
-@pytest.fixture
-def plain(api: Api) -> Agent:
-    """Where the revision makes no difference."""
-    return Agent(api.client, api.key)
-
-
-@pytest.fixture
-def start() -> datetime:
-    """Ten in the morning, some days ahead."""
-    return (datetime.now(UTC) + timedelta(days=3)).replace(hour=10, minute=0, second=0, microsecond=0)
 
 
 def asked(event_type: Any, start: datetime, **changes: Any) -> dict[str, Any]:

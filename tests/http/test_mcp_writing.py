@@ -7,28 +7,13 @@ from typing import Any
 import pytest
 
 from app.core import db
-from tests.agents import REVISIONS, Agent
+from tests.agents import Agent
 from tests.http.test_holds import run_out
 from tests.http.test_mcp import key_for
 from tests.http.test_mcp_tools import asked
 from tests.offers import booked, iso, offer
 from tests.rooms import location, room
 from tests.support import Api, Tenant
-
-
-@pytest.fixture(params=REVISIONS)
-def agent(api: Api, request: pytest.FixtureRequest) -> Agent:
-    return Agent(api.client, api.key, request.param)
-
-
-@pytest.fixture
-def plain(api: Api) -> Agent:
-    return Agent(api.client, api.key)
-
-
-@pytest.fixture
-def start() -> datetime:
-    return (datetime.now(UTC) + timedelta(days=3)).replace(hour=10, minute=0, second=0, microsecond=0)
 
 
 async def rows_of(conn: db.Connection, tenant: Tenant) -> list[int]:

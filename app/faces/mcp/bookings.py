@@ -68,11 +68,6 @@ async def create_booking(call: Call, given: CreateBookingIn) -> dict[str, Any]:
 async def _finish(call: Call, given: CreateBookingIn, hold: str) -> dict[str, Any]:
     """Raises InvalidInput where the hold keeps something else than the call names, and InvalidTransition where it is
     somebody else's booking by now."""
-    finish = Finish(
-        guests=[guest.model_dump() for guest in given.guests] or None,
-        answers=[answer.model_dump() for answer in given.answers] or None,
-        notes=given.notes,
-    )
 
     async def make(conn: Connection) -> dict[str, Any]:
         booking_id = await _id_of(call, conn, hold)
@@ -82,8 +77,13 @@ async def _finish(call: Call, given: CreateBookingIn, hold: str) -> dict[str, An
             later = await _successor(conn, held)
             moved = InvalidTransition(f"This hold was finished, and moved since: what stands is {_name(later)}.")
             raise Refused(moved, {"tool": "get_booking", "arguments": {"booking": _name(later)}})
-        kept = dataclasses.replace(finish, attendee=_with_phone(_attendee(given), held.attendee))
-        booking = await finish_booking(conn, call.principal, booking_id, kept, actor_of(call), call.now)
+        finish = Finish(
+            attendee=_with_phone(_attendee(given), held.attendee),
+            guests=[guest.model_dump() for guest in given.guests] or None,
+            answers=[answer.model_dump() for answer in given.answers] or None,
+            notes=given.notes,
+        )
+        booking = await finish_booking(conn, call.principal, booking_id, finish, actor_of(call), call.now)
         if not _is_as_given(given, booking):
             raise InvalidTransition("This is no hold any more: it was finished for somebody else. Book anew.")
         return {"booking": booking_out(booking)}

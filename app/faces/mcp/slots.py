@@ -17,9 +17,8 @@ from app.faces.mcp.answers import SlotOut, SlotsOut, slot_of_day, slot_out
 from app.faces.mcp.shapes import MOST_ON_A_PAGE, ListSlotsIn
 from app.web.call import Call
 from app.web.shapes import SlotsRange
-from app.web.slots import ask_as, range_of, zone_of
+from app.web.slots import MOST_SLOTS, ask_as, range_of, zone_of
 
-_MOST_SLOTS = 200_000
 _CURSOR = "from:"
 
 
@@ -41,7 +40,7 @@ async def list_slots(call: Call, given: ListSlotsIn) -> SlotsOut:
     asked = ask_as(inputs, query, verdict)
     zone = given.timezone or zone_of(inputs)
     start, end = asked_for.edges(zone)
-    check_size(inputs, asked, start, end, most=_MOST_SLOTS)
+    check_size(inputs, asked, start, end, most=MOST_SLOTS)
     found = open_slots(inputs, asked, max(start, _place(given.cursor)), end, call.now)
     shown = _shown(inputs, asked, found, zone)
     if not found.starts and given.cursor is None:

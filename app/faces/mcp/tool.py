@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from typing import Any, NotRequired
 
 from pydantic import TypeAdapter
-from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
 from app.domain.identity.models import Principal
 from app.web.call import Call
 from app.web.fields import WireModel
+from app.web.openapi.schemas import Untitled
 
 Schema = dict[str, Any]
 
@@ -74,13 +74,6 @@ class Tool:
         }
 
 
-class _Generator(GenerateJsonSchema):
-    """Without titles, which only repeat names: an agent pays for each word."""
-
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 -- pydantic's signature
-        return False
-
-
 # what a client's own validators may know; of any other format some refuse the whole tool
 _FORMATS = frozenset({"date", "date-time", "email", "uri"})
 # no model reads a longer one
@@ -90,7 +83,7 @@ _TEXT = {"type": "string"}
 
 def schema_of(kind: Any) -> Schema:
     """Whole and flat, since not every client follows references; and no wider than it has to be."""
-    made = TypeAdapter(kind).json_schema(schema_generator=_Generator)
+    made = TypeAdapter(kind).json_schema(schema_generator=Untitled)
     flat = _flat(made, made.pop("$defs", {}))
     assert isinstance(flat, dict)  # noqa: S101 -- the schema of an object
     return flat

@@ -12,12 +12,16 @@ import orjson
 
 from app.core import db, idempotency
 from app.core.db import Connection
-from app.core.errors import IdempotencyInProgress, IdempotencyKeyReused
-from app.core.idempotency import Kept
 from app.faces.mcp.shapes import WritingIn
 from app.web.call import Call
 
 Make = Callable[[Connection], Awaitable[dict[str, Any]]]
+
+_WORDS = idempotency.Words(
+    running="The first call with this idempotency_key is still running; repeat it in a second.",
+    reused="This idempotency_key was used for another call within 24 hours. A new action needs a new key; a retry "
+    "repeats the first call's arguments unchanged.",
+)
 
 
 class _Undone(Exception):
@@ -36,7 +40,17 @@ async def write(call: Call, tool: str, given: WritingIn, make: Make) -> dict[str
     key = f"mcp {call.principal.key_id} {given.idempotency_key}"
     asked = given.model_dump(mode="json", exclude={"idempotency_key"})
     fingerprint = hashlib.sha256(orjson.dumps([tool, asked], option=orjson.OPT_SORT_KEYS)).digest()
-    return await call.write(lambda conn: _once(conn, call, key, fingerprint, make))
+
+    async def write_once(conn: Connection) -> dict[str, Any]:
+        async def body(conn: Connection) -> bytes:
+            return orjson.dumps(await make(conn))
+
+        about = (call.principal.org_id, key, fingerprint, body, call.vault)
+        kept, is_replay = await idempotency.once(conn, *about, words=_WORDS, now=call.now)
+        shown: dict[str, Any] = orjson.loads(kept)
+        return {"idempotent_replay": True, **shown} if is_replay else shown
+
+    return await call.write(write_once)
 
 
 def is_new(shown: dict[str, Any]) -> bool:
@@ -53,21 +67,3 @@ async def _rehearse(call: Call, make: Make) -> dict[str, Any]:
     except _Undone as undone:
         return {"dry_run": True, **undone.shown}
     raise AssertionError("a rehearsal ends by being taken back")
-
-
-async def _once(conn: Connection, call: Call, key: str, fingerprint: bytes, make: Make) -> dict[str, Any]:
-    org_id = call.principal.org_id
-    if not await idempotency.try_hold(conn, org_id, key):
-        raise IdempotencyInProgress("The first call with this idempotency_key is still running; repeat it in a second.")
-    kept = await idempotency.find(conn, org_id, key, call.now)
-    if kept is None:
-        shown = await make(conn)
-        body = call.vault.seal(orjson.dumps(shown))
-        await idempotency.keep(conn, org_id, key, Kept(fingerprint, body), call.now)
-        return shown
-    if kept.fingerprint != fingerprint:
-        raise IdempotencyKeyReused(
-            "This idempotency_key was used for another call within 24 hours. A new action needs a new key; a retry "
-            "repeats the first call's arguments unchanged."
-        )
-    return {"idempotent_replay": True, **orjson.loads(call.vault.unseal(kept.body_sealed))}

@@ -17,11 +17,15 @@ Schema = dict[str, Any]
 _REF = "#/components/schemas/"
 
 
-class _Generator(GenerateJsonSchema):
+class Untitled(GenerateJsonSchema):
     """Without titles, which only repeat names."""
 
     def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 -- pydantic's signature
         return False
+
+
+class _Generator(Untitled):
+    """Of the document, whose schemas have names and are closed."""
 
     def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> JsonSchemaValue:
         return {**_untitled(super().typed_dict_schema(schema)), "additionalProperties": False}
