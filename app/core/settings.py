@@ -97,6 +97,22 @@ class Settings(BaseSettings):
     # how long a place that became free is held for the first in line
     waitlist_offer_minutes: int = Field(default=60, ge=1, le=10_080)
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
+    # of the OAuth clients that calendars are connected through; without one the provider is not offered
+    google_client_id: str = ""
+    google_client_secret: str = ""
+    google_base_url: str = "https://www.googleapis.com"
+    # none: Google's own hosts
+    google_oauth_base_url: str = ""
+    microsoft_client_id: str = ""
+    microsoft_client_secret: str = ""
+    microsoft_base_url: str = "https://graph.microsoft.com"
+    microsoft_oauth_base_url: str = "https://login.microsoftonline.com/common"
+    # so often a calendar is looked at that nobody pushes; with push, a lost one is made good ten times as late
+    calendar_poll_seconds: int = Field(default=60, ge=1, le=86_400)
+    # what was not read for so long is unknown
+    calendar_stale_minutes: int = Field(default=60, ge=1, le=10_080)
+    # so many bookings one sync may change without its owner's word
+    calendar_brake: int = Field(default=5, ge=1, le=1000)
 
     @field_validator("cors_origins", mode="before")
     @classmethod
@@ -181,7 +197,9 @@ class Settings(BaseSettings):
             raise ValueError("expected an e-mail address, such as bookings@example.com")
         return value
 
-    @field_validator("base_url")
+    @field_validator(
+        "base_url", "google_base_url", "google_oauth_base_url", "microsoft_base_url", "microsoft_oauth_base_url"
+    )
     @classmethod
     def _is_http(cls, value: str) -> str:
         if value and not value.startswith(("http://", "https://")):
