@@ -17,6 +17,7 @@ from app.core.db import Connection
 from app.core.errors import Unavailable
 from app.core.logs import logger
 from app.domain.bookings.due import take_due_steps
+from app.domain.calendars import outbound as calendars
 from app.domain.identity import audit, sessions
 from app.domain.notifications import outgoing
 from app.domain.webhooks import deliveries
@@ -73,6 +74,8 @@ async def _clean(conn: Connection) -> int:
     while await audit.clean(conn, datetime.now(UTC) - _REFUSALS_KEPT):
         pass
     while await sessions.clean(conn, datetime.now(UTC) - _SESSIONS_KEPT):
+        pass
+    while await calendars.clean(conn, datetime.now(UTC)):
         pass
     return total
 

@@ -1,4 +1,4 @@
-"""The worker process: deliveries, mails, offers to whoever waits, and arq for what is due by the clock.
+"""The worker process: deliveries, mails, offers to whoever waits, calendars, and arq for what is due by the clock.
 
 The one rule: Redis only makes it faster. The loops sweep the database by themselves, so they run beside arq, not inside
 it: while Redis is away arq is restarted until it comes back, and events go out all the same.
@@ -23,6 +23,7 @@ from app.core import db, wake
 from app.core.logs import logger, set_up_logs
 from app.core.settings import ConfigurationError, Settings, load_settings
 from app.core.vault import Vault
+from workers.calendars import Calendars
 from workers.clock import clean_idempotency_keys, drop_owed, keep_clean, tend_bookings
 from workers.deliveries import Deliveries
 from workers.notices import Notices
@@ -37,8 +38,11 @@ async def run_worker(settings: Settings) -> None:
     async with db.open_pool(settings.database_url, size=settings.pool_size, name="slotwire-worker") as pool:
         vault = Vault(settings.secret_keys)
         deliveries, notices = Deliveries(pool, vault, settings), Notices(pool, vault, settings)
-        waitlists = Waitlists(pool, vault, settings)
-        everything: tuple[Deliveries | Notices | Waitlists, ...] = (deliveries, notices, waitlists)
+        waitlists, calendars = Waitlists(pool, vault, settings), Calendars(pool, vault, settings)
+        everything: tuple[Deliveries | Notices | Waitlists | Calendars, ...] = (
+            *(deliveries, notices),
+            *(waitlists, calendars),
+        )
 
         def stop() -> None:
             for each in everything:

@@ -18,6 +18,9 @@ TOPIC_EVENT = "event"
 TOPIC_NOTICE = "notice"
 """What people are owed: mail, and reminders to come."""
 
+TOPIC_CALENDAR = "calendar"
+"""What hosts' calendars are owed. The row is written only where somebody's calendar is."""
+
 
 async def oldest_due(conn: Connection) -> datetime | None:
     """Since when the oldest work has been due; None when nothing waits."""

@@ -4,9 +4,11 @@ The one rule: no clock is read here. `now` comes from the caller.
 """
 
 import functools
+import math
 import re
 import zoneinfo
 from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 # The operating system's zone files may be missing (containers) or older than the package; two processes of one
 # installation must never disagree about an offset.
@@ -75,3 +77,22 @@ def zone(name: str) -> zoneinfo.ZoneInfo:
         return zoneinfo.ZoneInfo(name)
     except (KeyError, OSError, ValueError) as error:
         raise ValueError(f"not an IANA time zone: {name!r}") from error
+
+
+def http_date(text: str) -> datetime | None:
+    """An HTTP-date (RFC 9110, section 5.6.7), or None."""
+    try:
+        value = parsedate_to_datetime(text)
+    except (ValueError, OverflowError, TypeError):
+        return None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def seconds_to_wait(retry_after: str | None, now: datetime) -> int | None:
+    """Retry-After: seconds, or a date (RFC 9110, section 10.2.3). What is neither counts as not given."""
+    if not retry_after or not retry_after.isascii():
+        return None
+    if retry_after.isdigit():
+        return int(retry_after) if len(retry_after) < 10 else None
+    until = http_date(retry_after)
+    return None if until is None else max(0, math.ceil((until - now).total_seconds()))

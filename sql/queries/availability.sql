@@ -99,7 +99,8 @@ select t.id as event_type_id, t.code, t.title, t.active, t.duration_minutes, t.d
        x.kind, x.capacity, x.location_id, x.location_zone,
        s.weekly::text as weekly, s.overrides::text as overrides, s.timezone, s.valid_from, s.valid_until,
        x.schedule_id, s.version as schedule_version,
-       held.starts as held_starts, held.ends as held_ends, held.expired, busy.starts as busy_starts, busy.ends as busy_ends
+       held.starts as held_starts, held.ends as held_ends, held.expired, busy.starts as busy_starts, busy.ends as busy_ends,
+       unknown.since as unknown_since, unknown.until as unknown_until, unknown.unsure
 from type t
 cross join subject x
 left join schedules s on s.org_id = t.org_id and s.id = x.schedule_id
@@ -125,6 +126,15 @@ left join lateral (
       and int8range(k.subject_no, k.subject_no, '[]') && int8range(x.subject_no, x.subject_no, '[]')
       and k.during && tstzrange(t.busy_from, t.busy_until)
 ) busy on true
+left join lateral (
+    -- what a calendar says is not known when it was not read for too long, nor further ahead than it was read
+    select min(floor(date_part('epoch', greatest(t.busy_from, case when c.fresh_until > $6 then c.known_until end)))::bigint)
+               filter (where c.stale_policy = 'fail_closed') as since,
+           ceil(date_part('epoch', t.busy_until))::bigint as until, bool_or(c.stale_policy = 'warn') as unsure
+    from calendars c
+    where $8 and x.part = 0 and c.org_id = t.org_id and c.user_id = x.id and c.read_busy
+      and (c.fresh_until <= $6 or c.known_until < t.busy_until)
+) unknown on true
 order by x.part, x.no, x.subject_no;
 
 -- name: load_blockers
@@ -151,4 +161,15 @@ select k.subject_no, floor(date_part('epoch', lower(k.during)))::bigint, ceil(da
 from unnest($2::bigint[]) as w (subject_no)
 join busy_blocks k on int8range(k.subject_no, k.subject_no, '[]') && int8range(w.subject_no, w.subject_no, '[]')
     and k.during && tstzrange($3, $4) and k.org_id = $1
-join calendars c on c.org_id = k.org_id and c.id = k.calendar_id and c.generation = k.generation and c.read_busy;
+join calendars c on c.org_id = k.org_id and c.id = k.calendar_id and c.generation = k.generation and c.read_busy
+union all
+select u.subject_no, w.since, w.until, w.since, w.until, null, w.id
+from unnest($2::bigint[]) as s (subject_no)
+join users u on u.org_id = $1 and u.subject_no = s.subject_no
+cross join lateral (
+    select c.id, floor(date_part('epoch', greatest($3::timestamptz, case when c.fresh_until > $5 then c.known_until end)))::bigint as since,
+           ceil(date_part('epoch', $4::timestamptz))::bigint as until
+    from calendars c
+    where c.org_id = $1 and c.user_id = u.id and c.read_busy and c.stale_policy = 'fail_closed'
+      and (c.fresh_until <= $5 or c.known_until < $4)
+) w;

@@ -67,6 +67,11 @@ with type as (
         join busy_blocks k on int8range(k.subject_no, k.subject_no, '[]') && int8range(o.subject_no, o.subject_no, '[]')
             and k.during && tstzrange($5, $6)
         join calendars c on c.org_id = k.org_id and c.id = k.calendar_id and c.generation = k.generation and c.read_busy
+    ) or exists (
+        -- what a calendar says is not known when it was not read for too long, nor further ahead than it was read
+        select from calendars c
+        where c.org_id = $1 and c.user_id = any($10::uuid[]) and c.read_busy and c.stale_policy = 'fail_closed'
+          and (c.fresh_until <= $28 or c.known_until < $6)
     ) as found
 ), claim as (
     insert into allocations (org_id, id, subject_no, during, booking_id, sitting_id, expires_at)
@@ -116,6 +121,7 @@ with type as (
 ), owed as (
     insert into outbox (org_id, topic, ref_id, due_at)
     select $1, topic, id, $28 from event, unnest($58::text[]) as topic
+    where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target)
 ), turn as (
     update event_type_hosts h set assigned_count = h.assigned_count + 1, last_assigned_at = $28
     from booking b
@@ -254,7 +260,8 @@ with booking as (
     returning id
 )
 insert into outbox (org_id, topic, ref_id, due_at)
-select $1, topic, id, $3 from event, unnest($14::text[]) as topic;
+select $1, topic, id, $3 from event, unnest($14::text[]) as topic
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
 
 -- name: advance_booking
 -- A step that keeps what the booking holds: a confirmation.
@@ -273,7 +280,8 @@ with booking as (
     returning id
 )
 insert into outbox (org_id, topic, ref_id, due_at)
-select $1, topic, id, $5 from event, unnest($13::text[]) as topic;
+select $1, topic, id, $5 from event, unnest($13::text[]) as topic
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
 
 -- name: change_attendee
 -- No step of the lifecycle, so no line of the history.
@@ -290,7 +298,8 @@ with booking as (
     returning id
 )
 insert into outbox (org_id, topic, ref_id, due_at)
-select $1, topic, id, $10 from event, unnest($14::text[]) as topic;
+select $1, topic, id, $10 from event, unnest($14::text[]) as topic
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
 
 -- name: note_bounce
 with booking as (
@@ -303,7 +312,8 @@ with booking as (
     returning id
 )
 insert into outbox (org_id, topic, ref_id, due_at)
-select $1, topic, id, $3 from event, unnest($8::text[]) as topic;
+select $1, topic, id, $3 from event, unnest($8::text[]) as topic
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
 
 -- name: finish_booking
 -- A hold becomes a booking: the attendee's data, the step, the event; what it holds has no end any more.
@@ -333,7 +343,8 @@ with booking as (
     returning id
 )
 insert into outbox (org_id, topic, ref_id, due_at)
-select $1, topic, id, $5 from event, unnest($21::text[]) as topic;
+select $1, topic, id, $5 from event, unnest($21::text[]) as topic
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
 
 -- name: lock_moves
 -- Moves within an organization take turns: two that want each other's places would deadlock, since each gives its own back
@@ -354,7 +365,8 @@ with event as (
     update bookings set rescheduled_to_id = $2 where org_id = $1 and id = $7
 )
 insert into outbox (org_id, topic, ref_id, due_at)
-select $1, topic, id, $5 from event, unnest($9::text[]) as topic;
+select $1, topic, id, $5 from event, unnest($9::text[]) as topic
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
 
 -- name: find_ended_holds
 -- Holds that are over, behind these allocations.

@@ -8,8 +8,10 @@ import pytest
 from app.core.migrate import migrate
 from app.core.settings import Settings
 from app.embedded import Postgres, Redis
+from tests.calendaring import ACCOUNT, Room, connect, working
+from tests.fakes.google import FakeGoogle
 from tests.postbox import Postbox, listening
-from tests.support import Receiver, Servers, settings_for
+from tests.support import Api, Receiver, Servers, Tenant, settings_for
 from tests.workers.mailing import SENDER
 
 
@@ -53,3 +55,38 @@ async def box() -> AsyncIterator[Postbox]:
 def with_mail(migrated: Servers, box: Postbox) -> Settings:
     """For files whose `settings` it is."""
     return settings_for(migrated, smtp_url=box.url, mail_from=SENDER)
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeGoogle]:
+    """Whatever is asked and answered is as Google describes it."""
+    made = FakeGoogle([ACCOUNT])
+    await made.start()
+    yield made
+    await made.stop()
+    assert made.violations == []
+
+
+@pytest.fixture
+def with_google(migrated: Servers, fake: FakeGoogle) -> Settings:
+    """For files whose `settings` it is."""
+    return settings_for(
+        migrated,
+        google_client_id=fake.oauth.client_id,
+        google_client_secret=fake.oauth.client_secret,
+        google_base_url=fake.base_url,
+        google_oauth_base_url=fake.base_url,
+        # nobody can push to a test's address
+        base_url="http://calendars.example.com",
+    )
+
+
+@pytest.fixture
+async def room(api: Api, tenant: Tenant, settings: Settings, fake: FakeGoogle) -> AsyncIterator[Room]:
+    """A host whose calendar is connected, and was read once."""
+    async with working(settings) as worker:
+        schedule = await api.always_open()
+        event_type = await api.event_type(schedule_id=schedule["id"], booking_window_days=None)
+        made = Room(api, tenant, worker, fake, event_type, await connect(worker, tenant, fake))
+        await worker.tend()
+        yield made

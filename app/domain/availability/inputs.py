@@ -75,7 +75,8 @@ class Rules:
 @dataclass(frozen=True, slots=True)
 class Host:
     """One host's part: hours (None: no schedule, so never open) and what takes their time, unsorted, in epoch
-    seconds. held: by bookings, buffers included. busy: by their calendars. full: the periods whose caps are reached.
+    seconds. held: by bookings, buffers included. busy: by their calendars, or for all that is known. unsure: a calendar
+    was not read lately, and its owner takes bookings all the same. full: the periods whose caps are reached.
     """
 
     user_id: UUID
@@ -93,6 +94,7 @@ class Host:
     priority: int
     assigned_count: int
     last_assigned_at: datetime | None
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +235,8 @@ def _host(row: sql.Row, full: tuple[Period, ...]) -> Host:
         schedule_id=row["schedule_id"],
         schedule_version=row["schedule_version"],
         held=_intervals(row["held_starts"], row["held_ends"]),
-        busy=_intervals(row["busy_starts"], row["busy_ends"]),
+        busy=_busy(row),
+        unsure=bool(row["unsure"]),
         full=full,
         weight=row["weight"],
         priority=row["priority"],
@@ -267,6 +270,11 @@ def _sitting(row: sql.Row) -> Sitting:
 
 def _intervals(starts: list[int] | None, ends: list[int] | None) -> tuple[Interval, ...]:
     return tuple(zip(starts or (), ends or (), strict=True))
+
+
+def _busy(row: sql.Row) -> tuple[Interval, ...]:
+    known = _intervals(row["busy_starts"], row["busy_ends"])
+    return known if row["unknown_since"] is None else (*known, (row["unknown_since"], row["unknown_until"]))
 
 
 def _wording(row: sql.Row) -> tuple[Any, ...]:

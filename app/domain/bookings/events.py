@@ -38,6 +38,9 @@ WEBHOOK_DISABLED = "webhook.disabled"
 # What people hear of, too; of an update only when it is the e-mail that changed.
 _NOTICED = frozenset({CREATED, CONFIRMED, DECLINED, CANCELLED, RESCHEDULED, OFFERED})
 
+# What may change an entry in a host's calendar.
+_ENTERED = frozenset({CREATED, UPDATED, CONFIRMED, DECLINED, CANCELLED, RESCHEDULED})
+
 
 class CalendarShown(TypedDict):
     """A host's connection to a calendar. account: as the provider names it."""
@@ -107,6 +110,8 @@ def _event(booking: Booking, event_type: str, data: dict[str, Any], *, noticed: 
     topics = [outbox.TOPIC_EVENT]
     if noticed or event_type in _NOTICED:
         topics.append(outbox.TOPIC_NOTICE)
+    if event_type in _ENTERED:
+        topics.append(outbox.TOPIC_CALENDAR)
     return _written(event_type, booking.event_sequence, data, tuple(topics), now)
 
 

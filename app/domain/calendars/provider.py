@@ -56,13 +56,15 @@ class TokenExpired(CalendarError):
 
 @dataclass(frozen=True, slots=True)
 class RemoteCalendar:
-    """timezone: IANA. writable: whether events may be put into it."""
+    """timezone: IANA. writable: whether events may be put into it. account: the address of the account that it is in,
+    where the calendar tells."""
 
     remote_id: str
     name: str
     timezone: str | None
     primary: bool
     writable: bool
+    account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,12 +5,10 @@ end) becomes an Outcome; only 2xx is success.
 """
 
 import functools
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from uuid import UUID
 
 import aiohttp
@@ -18,6 +16,7 @@ from yarl import URL
 
 from app.core.errors import InvalidInput
 from app.core.ids import Kind, encode
+from app.core.times import seconds_to_wait
 from app.domain.webhooks.addresses import AddressRefused, Guard, GuardedResolver, check_url
 from app.domain.webhooks.signing import standard_signature, x_signature
 
@@ -124,7 +123,7 @@ async def attempt(session: aiohttp.ClientSession, delivery: Delivery, *, guard: 
             status = response.status
             if not 200 <= status < 300:
                 error = f"http_{status}"
-                retry_after = _seconds(response.headers.get("Retry-After"), now)
+                retry_after = seconds_to_wait(response.headers.get("Retry-After"), now)
             excerpt = await _excerpt(response)
     except InvalidInput:
         error = "address_not_allowed"
@@ -167,17 +166,3 @@ async def _excerpt(response: aiohttp.ClientResponse) -> str:
             response.close()
             break
     return kept.decode("utf-8", "replace").replace("\0", "\ufffd")
-
-
-def _seconds(retry_after: str | None, now: datetime) -> int | None:
-    """Retry-After: seconds, or a date (RFC 9110, section 10.2.3). What is neither counts as not given."""
-    if not retry_after or not retry_after.isascii():
-        return None
-    if retry_after.isdigit():
-        return int(retry_after) if len(retry_after) < 10 else None
-    try:
-        until = parsedate_to_datetime(retry_after)
-    except (ValueError, OverflowError, TypeError):
-        return None
-    until = until if until.tzinfo else until.replace(tzinfo=UTC)
-    return max(0, math.ceil((until - now).total_seconds()))

@@ -1,0 +1,1 @@
+"""Providers of calendars as small servers: for tests, and for a trial without an account."""

@@ -1,0 +1,144 @@
+"""One calendar read: what is new there, what of it is busy, and what of ours was changed.
+
+The one rule: what was read counts only together with the token that the next sync goes on from. A worker that dies
+anywhere here leaves a calendar that is read again from where it was.
+"""
+
+import random
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+
+from app.core import db, sql
+from app.core.logs import logger
+from app.domain.calendars import mirror
+from app.domain.calendars.access import Roads, reach
+from app.domain.calendars.connections import lose_access
+from app.domain.calendars.mirror import LeaseLost, Reading, Seen
+from app.domain.calendars.provider import (
+    AccessLost,
+    CalendarError,
+    Page,
+    Provider,
+    RemoteEvent,
+    TokenExpired,
+    TryLater,
+    Window,
+)
+from workers.calendar_changes import settle_changes
+from workers.calendar_channels import keep_channel
+
+SQL = sql.load("calendar_sync")
+
+# A lost push is made good by a look that comes so much later than where nobody pushes.
+_WITH_PUSH = 10
+_JITTER = 0.2
+_LONGEST_WAIT = timedelta(hours=1)
+_REST = timedelta(seconds=5)
+_log = logger("calendars")
+
+
+async def read_calendar(roads: Roads, reading: Reading) -> None:
+    """Sync one calendar, and follow what was changed there of ours. A failure is noted on it, and tried again."""
+    holder = _Holder(roads, reading)
+    try:
+        provider = await reach(roads, reading.org_id, reading.connection_id)
+        pushed = await keep_channel(roads, provider, reading)
+        await _sync(holder, provider)
+        await settle_changes(roads, provider, holder.reading)
+    except LeaseLost:
+        _log.info("calendar_lease_lost", calendar_id=str(reading.id))
+    except CalendarError as error:
+        await _note_unread(holder, error)
+    else:
+        # only that they do not all come at once
+        spread = 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311
+        wait = roads.settings.calendar_poll_seconds * (_WITH_PUSH if pushed else 1) * spread
+        async with db.acquire(roads.pool) as conn:
+            again = roads.clock() + timedelta(seconds=wait)
+            await conn.execute(SQL.release_calendar, *holder.lease, again)
+
+
+class _Holder:
+    """A reading whose lease grows with what is read."""
+
+    def __init__(self, roads: Roads, reading: Reading) -> None:
+        self.roads, self.reading = roads, reading
+
+    @property
+    def lease(self) -> tuple[object, ...]:
+        return (self.reading.org_id, self.reading.id, self.reading.leased_until)
+
+    @property
+    def fresh(self) -> timedelta:
+        """So long what was read counts as known: no shorter than two looks are apart, whatever was configured."""
+        settings = self.roads.settings
+        apart = timedelta(seconds=settings.calendar_poll_seconds * _WITH_PUSH * (1 + _JITTER))
+        return max(timedelta(minutes=settings.calendar_stale_minutes), 2 * apart)
+
+    async def keep(self, conn: db.Connection) -> None:
+        self.reading = await mirror.keep(conn, self.reading, self.roads.clock())
+
+
+async def _sync(holder: _Holder, provider: Provider) -> None:
+    now = holder.roads.clock()
+    kept = holder.reading.kept_window(now)
+    if kept is not None:
+        try:
+            await _sync_increment(holder, provider, kept)
+        except TokenExpired:
+            _log.info("calendar_token_expired", calendar_id=str(holder.reading.id))
+        else:
+            return
+    await _sync_fully(holder, provider, holder.reading.window(now))
+
+
+async def _sync_increment(holder: _Holder, provider: Provider, window: Window) -> None:
+    reading, events = holder.reading, list[RemoteEvent]()
+    token = None
+    async for page in _kept(holder, provider.changes(reading.remote_id, reading.sync_state["token"], window)):
+        events += page.events
+        token = page.token
+    if token is None:
+        raise TryLater("no_token")
+    async with db.acquire(holder.roads.pool) as conn, conn.transaction():
+        now = holder.roads.clock()
+        await mirror.apply_increment(conn, holder.reading, events, token, holder.fresh, now)
+
+
+async def _sync_fully(holder: _Holder, provider: Provider, window: Window) -> None:
+    pool, clock = holder.roads.pool, holder.roads.clock
+    async with db.acquire(pool) as conn, conn.transaction():
+        generation = await mirror.begin_generation(conn, holder.reading)
+    seen, token = Seen(), None
+    async for page in _kept(holder, provider.full_sync(holder.reading.remote_id, window)):
+        async with db.acquire(pool) as conn, conn.transaction():
+            await mirror.add_page(conn, holder.reading, generation, page.events, seen, clock())
+        token = page.token
+    if token is None:
+        raise TryLater("no_token")
+    async with db.acquire(pool) as conn, conn.transaction():
+        about = (holder.reading, generation, window, token, seen, holder.fresh)
+        await mirror.finish_generation(conn, *about, clock())
+
+
+async def _kept(holder: _Holder, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
+    """With the lease prolonged for each page."""
+    async for page in pages:
+        async with db.acquire(holder.roads.pool) as conn:
+            await holder.keep(conn)
+        yield page
+
+
+async def _note_unread(holder: _Holder, error: CalendarError) -> None:
+    reading, now = holder.reading, holder.roads.clock()
+    lost = isinstance(error, AccessLost)
+    wait = min(timedelta(seconds=5 * 2 ** min(reading.failures, 10)), _LONGEST_WAIT)
+    asked = timedelta(seconds=error.seconds) if isinstance(error, TryLater) and error.seconds is not None else None
+    _log.warning("calendar_unread", calendar_id=str(reading.id), error=error.code)
+    async with db.acquire(holder.roads.pool) as conn, conn.transaction():
+        if lost:
+            await lose_access(conn, reading.org_id, reading.connection_id, error.code, now)
+        elif asked is not None or error.code == "rate_limited":
+            await conn.execute(SQL.rest_connection, reading.org_id, reading.connection_id, now + (asked or _REST))
+        again: datetime = now + max(wait, asked or timedelta())
+        await conn.execute(SQL.note_unread, *holder.lease, again, error.code, lost, now)
