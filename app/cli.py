@@ -28,6 +28,7 @@ from app.core.vault import Vault
 from app.doctor import run_doctor
 from app.listen import Wish, header, receiver_url, run_listen
 from app.main import openapi
+from app.reconcile import Reconciling, add_calendars, run_reconcile
 from app.remote import Server, find_server
 from app.rotate import run_rotation
 from app.serve import run_web
@@ -114,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     described.set_defaults(run=_openapi)
 
     _add_audit(commands)
+    add_calendars(commands, _reconcile)
     _add_webhooks(commands)
     _add_checks(commands)
     return parser
@@ -267,6 +269,10 @@ def _rotate(options: argparse.Namespace) -> int:
 def _audit(options: argparse.Namespace) -> int:
     asked = Asked(options.org, options.email, options.action, options.since, options.limit, options.json)
     return run_audit(_needs_database(_local_settings(options.data_dir)), asked)
+
+
+def _reconcile(options: argparse.Namespace) -> int:
+    return run_reconcile(_needs_database(_local_settings(options.data_dir)), Reconciling.of(options))
 
 
 def _zones(options: argparse.Namespace) -> int:

@@ -15,7 +15,7 @@ import asyncpg
 from aiosmtplib.errors import SMTPException
 from redis.exceptions import RedisError
 
-from app.core import wake
+from app.core import sql, wake
 from app.core.db import AWAY, refused
 from app.core.loopback import LOOPBACK
 from app.core.migrate import pending
@@ -23,8 +23,15 @@ from app.core.outbox import oldest_due
 from app.core.rotation import count_seals
 from app.core.settings import Settings
 from app.core.vault import Vault
+from app.domain.calendars.oauth import OAuthProvider, client_of
 from app.domain.notifications.transport import MailServerAway, open_smtp
 
+SQL = sql.load("calendars")
+
+_PROVIDERS: dict[OAuthProvider, tuple[str, str]] = {
+    "google": ("Google", "SLOTWIRE_GOOGLE_CLIENT"),
+    "microsoft": ("Microsoft", "SLOTWIRE_MICROSOFT_CLIENT"),
+}
 _OLDEST_POSTGRES = 150_000
 _CLOCK_SECONDS = 2.0
 _BACKLOG_SECONDS = 60
@@ -99,6 +106,8 @@ async def _contents(conn: asyncpg.Connection, settings: Settings) -> AsyncIterat
         return
     if settings.secret_keys and not await pending(conn):
         yield await _seals(conn, settings)
+        async for finding in _calendars(conn, settings):
+            yield finding
     oldest = await oldest_due(conn)
     waiting = (datetime.now(UTC) - oldest).total_seconds() if oldest else 0.0
     if waiting > _BACKLOG_SECONDS:
@@ -119,6 +128,39 @@ async def _seals(conn: asyncpg.Connection, settings: Settings) -> Finding:
         return Finding("warn", "secret keys", f"{older:,} sealed values still need an older key than the first", advice)
     more = "; only the first is needed any more" if len(settings.secret_keys) > 1 else ""
     return Finding("ok", "secret keys", f"open what is stored{more}")
+
+
+async def _calendars(conn: asyncpg.Connection, settings: Settings) -> AsyncIterator[Finding]:
+    """Which providers can be connected, and whether the accounts that are can be used."""
+    registered = {provider for provider in _PROVIDERS if client_of(settings, provider) is not None}
+    for provider, (name, variable) in _PROVIDERS.items():
+        client = client_of(settings, provider)
+        if client is not None and not client.secret:
+            yield Finding("fail", "calendars", f"{name} has a client id and no secret", f"set {variable}_SECRET")
+    vault, rows = Vault(settings.secret_keys), await conn.fetch(SQL.list_kept_credentials)
+    for provider, (name, variable) in _PROVIDERS.items():
+        left = sum(row["provider"] == provider for row in rows) if provider not in registered else 0
+        if left:
+            advice = f"set {variable}_ID and {variable}_SECRET; nothing is read or written there until then"
+            yield Finding("fail", "calendars", f"{_accounts(left)} of {name}, which is not set up", advice)
+    lost = sum(vault.opener(row["credentials_sealed"]) is None for row in rows)
+    if lost:
+        advice = "put the old key back into SLOTWIRE_SECRET_KEYS, or let their owners connect them again"
+        yield Finding("fail", "calendars", f"the credentials of {_accounts(lost)} open with no key", advice)
+    ended = sum(row["status"] == "needs_reauth" for row in rows)
+    if ended:
+        advice = "their owners have a mail, and connect them again where they did first"
+        yield Finding("warn", "calendars", f"{_accounts(ended)} must be connected again", advice)
+    paused = sum(row["status"] == "paused" for row in rows)
+    if paused:
+        advice = "their owners have a mail, and decide: apply, or restore"
+        yield Finding("warn", "calendars", f"changes of {_accounts(paused)} are held back", advice)
+    offered = ", ".join([_PROVIDERS[each][0] for each in _PROVIDERS if each in registered] + ["CalDAV"])
+    yield Finding("ok", "calendars", f"{offered} can be connected; {_accounts(len(rows))} in use")
+
+
+def _accounts(count: int) -> str:
+    return f"{count:,} account{'s' if count != 1 else ''}"
 
 
 async def _redis(settings: Settings) -> Finding:

@@ -32,6 +32,7 @@ from app.web.later import LATER, finish
 from app.web.limits import Limiter
 from app.web.middleware import around
 from app.web.openapi.webhooks import Sent
+from app.web.providers import open_roads
 from app.web.routing import LIMITER, AnyRoute, add_routes
 from app.web.sessions import STORAGE, storage_of
 
@@ -60,6 +61,7 @@ def build_app(settings: Settings) -> web.Application:
     app[STORAGE] = storage_of(settings, app[VAULT])
     app[KEYS] = Recent(most=10_000, age=timedelta(minutes=1))
     app.cleanup_ctx.append(_database)
+    app.cleanup_ctx.append(open_roads)
     app.cleanup_ctx.append(_waker)
     app.cleanup_ctx.append(finish)
     app[ENGINE] = Engine()

@@ -120,6 +120,7 @@ class Room:
     fake: FakeGoogle
     event_type: Any
     connection_id: UUID
+    account: str = ACCOUNT
 
     async def book(self, start: datetime, **changes: Any) -> Any:
         body = booking_body(self.event_type["code"], start, **changes)
@@ -156,12 +157,12 @@ class Room:
         await self.push()
         await self.worker.tend()
 
-    def events(self, calendar: str = ACCOUNT) -> list[dict[str, Any]]:
+    def events(self, calendar: str = "") -> list[dict[str, Any]]:
         """What stands there and is ours."""
-        found = self.fake.calendars[calendar].events.values()
+        found = self.fake.calendars[calendar or self.account].events.values()
         return [each for each in found if each["status"] != "cancelled" and "extendedProperties" in each]
 
-    def event(self, calendar: str = ACCOUNT) -> dict[str, Any]:
+    def event(self, calendar: str = "") -> dict[str, Any]:
         (event,) = self.events(calendar)
         return event
 
@@ -176,9 +177,10 @@ class Room:
         body = {"start_time": start.isoformat()}
         return (await self.api.post(f"/v1/bookings/{booking['id']}/reschedule", body)).ok()["booking"]
 
-    def drag(self, event: Mapping[str, Any], start: datetime, minutes: int = 30, calendar: str = ACCOUNT) -> None:
+    def drag(self, event: Mapping[str, Any], start: datetime, minutes: int = 30, calendar: str = "") -> None:
         """As the host does there."""
         end = start + timedelta(minutes=minutes)
+        calendar = calendar or self.account
         self.fake.edit(calendar, event["id"], start={"dateTime": start.isoformat()}, end={"dateTime": end.isoformat()})
 
     async def happened(self) -> list[str]:

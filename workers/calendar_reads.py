@@ -4,9 +4,11 @@ The one rule: what was read counts only together with the token that the next sy
 anywhere here leaves a calendar that is read again from where it was.
 """
 
+import functools
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from app.core import db, sql
 from app.core.logs import logger
@@ -28,6 +30,8 @@ from workers.calendar_changes import settle_changes
 from workers.calendar_channels import keep_channel
 
 SQL = sql.load("calendar_sync")
+
+Result = TypeVar("Result")
 
 # A lost push is made good by a look that comes so much later than where nobody pushes.
 _WITH_PUSH = 10
@@ -75,8 +79,14 @@ class _Holder:
         apart = timedelta(seconds=settings.calendar_poll_seconds * _WITH_PUSH * (1 + _JITTER))
         return max(timedelta(minutes=settings.calendar_stale_minutes), 2 * apart)
 
-    async def keep(self, conn: db.Connection) -> None:
-        self.reading = await mirror.keep(conn, self.reading, self.roads.clock())
+    async def within(self, work: Callable[[db.Connection, datetime], Awaitable[Result]]) -> Result:
+        """Some work in a transaction of its own."""
+        async with db.acquire(self.roads.pool) as conn:
+            return await db.run(conn, lambda conn: work(conn, self.roads.clock()))
+
+    async def keep(self) -> None:
+        """Prolong the lease. Raises LeaseLost."""
+        self.reading = await self.within(lambda conn, now: mirror.keep(conn, self.reading, now))
 
 
 async def _sync(holder: _Holder, provider: Provider) -> None:
@@ -100,45 +110,47 @@ async def _sync_increment(holder: _Holder, provider: Provider, window: Window) -
         token = page.token
     if token is None:
         raise TryLater("no_token")
-    async with db.acquire(holder.roads.pool) as conn, conn.transaction():
-        now = holder.roads.clock()
-        await mirror.apply_increment(conn, holder.reading, events, token, holder.fresh, now)
+    about = (holder.reading, events, token, holder.fresh)
+    await holder.within(lambda conn, now: mirror.apply_increment(conn, *about, now))
 
 
 async def _sync_fully(holder: _Holder, provider: Provider, window: Window) -> None:
-    pool, clock = holder.roads.pool, holder.roads.clock
-    async with db.acquire(pool) as conn, conn.transaction():
-        generation = await mirror.begin_generation(conn, holder.reading)
+    generation = await holder.within(lambda conn, _: mirror.begin_generation(conn, holder.reading))
     seen, token = Seen(), None
     async for page in _kept(holder, provider.full_sync(holder.reading.remote_id, window)):
-        async with db.acquire(pool) as conn, conn.transaction():
-            await mirror.add_page(conn, holder.reading, generation, page.events, seen, clock())
+        some = (holder.reading, generation, page.events, seen)
+        await holder.within(functools.partial(_add, some))
         token = page.token
     if token is None:
         raise TryLater("no_token")
-    async with db.acquire(pool) as conn, conn.transaction():
-        about = (holder.reading, generation, window, token, seen, holder.fresh)
-        await mirror.finish_generation(conn, *about, clock())
+    about = (holder.reading, generation, window, token, seen, holder.fresh)
+    await holder.within(lambda conn, now: mirror.finish_generation(conn, *about, now))
+
+
+async def _add(some: tuple[Reading, int, Sequence[RemoteEvent], Seen], conn: db.Connection, now: datetime) -> None:
+    await mirror.add_page(conn, *some, now)
 
 
 async def _kept(holder: _Holder, pages: AsyncIterator[Page]) -> AsyncIterator[Page]:
     """With the lease prolonged for each page."""
     async for page in pages:
-        async with db.acquire(holder.roads.pool) as conn:
-            await holder.keep(conn)
+        await holder.keep()
         yield page
 
 
 async def _note_unread(holder: _Holder, error: CalendarError) -> None:
-    reading, now = holder.reading, holder.roads.clock()
+    reading = holder.reading
     lost = isinstance(error, AccessLost)
     wait = min(timedelta(seconds=5 * 2 ** min(reading.failures, 10)), _LONGEST_WAIT)
     asked = timedelta(seconds=error.seconds) if isinstance(error, TryLater) and error.seconds is not None else None
     _log.warning("calendar_unread", calendar_id=str(reading.id), error=error.code)
-    async with db.acquire(holder.roads.pool) as conn, conn.transaction():
+
+    async def note(conn: db.Connection, now: datetime) -> None:
         if lost:
             await lose_access(conn, reading.org_id, reading.connection_id, error.code, now)
         elif asked is not None or error.code == "rate_limited":
             await conn.execute(SQL.rest_connection, reading.org_id, reading.connection_id, now + (asked or _REST))
-        again: datetime = now + max(wait, asked or timedelta())
+        again = now + max(wait, asked or timedelta())
         await conn.execute(SQL.note_unread, *holder.lease, again, error.code, lost, now)
+
+    await holder.within(note)

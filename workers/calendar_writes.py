@@ -4,18 +4,29 @@ The one rule: whatever happens between two lines here may be the end of the work
 second try would do twice, and nothing is called written before the provider has said so.
 """
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from app.core import db, sql
 from app.core.logs import logger
+from app.domain.bookings.meetings import note_meeting
 from app.domain.calendars import outbound
 from app.domain.calendars.access import Roads, reach
 from app.domain.calendars.changes import TOUCHING, theirs_of
 from app.domain.calendars.connections import lose_access
 from app.domain.calendars.entries import Wish, changed_fields, wish_of
-from app.domain.calendars.meetings import note_meeting
 from app.domain.calendars.outbound import Write
-from app.domain.calendars.provider import AccessLost, CalendarError, EventGone, Provider, TryLater, Window, Written
+from app.domain.calendars.provider import (
+    DUPLICATE_NOT_FOUND,
+    AccessLost,
+    CalendarError,
+    Draft,
+    EventGone,
+    Provider,
+    TryLater,
+    Window,
+    Written,
+)
 from app.domain.calendars.verdict import Ours, Times, judge
 
 SQL = sql.load("calendar_sync")
@@ -25,6 +36,8 @@ _REFUSED_AGAIN = timedelta(hours=1)
 # So long a provider that asks for no certain time is left alone.
 _REST = timedelta(seconds=5)
 _AROUND = timedelta(days=1)
+# so often one that was made already is looked for, some minutes in all
+_LOOKS_FOR_A_DUPLICATE = 4
 _log = logger("calendars")
 
 
@@ -34,11 +47,21 @@ async def write_entry(roads: Roads, write: Write) -> None:
         provider = await reach(roads, write.org_id, write.connection_id)
         await (_put if write.wanted else _remove)(roads, provider, write)
     except AccessLost as error:
-        async with db.acquire(roads.pool) as conn, conn.transaction():
-            await lose_access(conn, write.org_id, write.connection_id, error.code, roads.clock())
-            await outbound.note_unwritten(conn, write, error.code, _REST, roads.clock())
+        code = error.code
+
+        async def lose(conn: db.Connection) -> None:
+            await lose_access(conn, write.org_id, write.connection_id, code, roads.clock())
+            await outbound.note_unwritten(conn, write, code, _REST, roads.clock())
+
+        async with db.acquire(roads.pool) as conn:
+            await db.run(conn, lose)
     except TryLater as error:
-        await _try_later(roads, write, error)
+        if error.code == DUPLICATE_NOT_FOUND and write.attempts >= _LOOKS_FOR_A_DUPLICATE:
+            # made by a call whose answer was lost, and deleted since
+            async with db.acquire(roads.pool) as conn:
+                await db.run(conn, lambda conn: outbound.remake(conn, write.org_id, write.id, roads.clock()))
+        else:
+            await _try_later(roads, write, error)
     except CalendarError as error:
         _log.warning("calendar_write_refused", event_id=str(write.id), error=error.code)
         async with db.acquire(roads.pool) as conn:
@@ -58,21 +81,39 @@ async def _try_later(roads: Roads, write: Write, error: TryLater) -> None:
 async def _put(roads: Roads, provider: Provider, write: Write) -> None:
     async with db.acquire(roads.pool) as conn:
         wish = await wish_of(conn, write.org_id, write.booking_id, write.user_id)
+    gone = moved_there = False
     try:
         written = await _bring(roads, provider, write, wish)
     except EventGone:
-        async with db.acquire(roads.pool) as conn, conn.transaction():
-            if write.remote_id is None:
-                # made by us, and deleted before we knew: what is certain is that it should be there
-                await outbound.remake(conn, write.org_id, write.id, roads.clock())
-            else:
-                await outbound.look_first(conn, write, roads.clock())
-        return
-    async with db.acquire(roads.pool) as conn, conn.transaction():
-        if written is None:
+        written, gone = None, True
+    if written is not None and write.starts_at is not None and write.ends_at is not None:
+        # where it stands now is where we put it, now or before, or somebody has moved it meanwhile
+        stood, there = Times(write.starts_at, write.ends_at), Times(written.starts_at, written.ends_at)
+        moved_there = there not in {stood, Times(wish.draft.starts_at, wish.draft.ends_at)}
+        if moved_there:
+            written = replace(written, starts_at=stood.starts_at, ends_at=stood.ends_at)
+
+    async def note(conn: db.Connection) -> None:
+        if gone and write.remote_id is None:
+            # made by us, and deleted before we knew: what is certain is that it should be there
+            await outbound.remake(conn, write.org_id, write.id, roads.clock())
+        elif written is None:
             await outbound.look_first(conn, write, roads.clock())
-        elif await outbound.note_written(conn, write, written, wish.draft, roads.clock()):
-            await note_meeting(conn, write.org_id, write.booking_id, written.meeting_url, roads.clock())
+        else:
+            if moved_there:
+                await outbound.look_soon(conn, write, roads.clock())
+            await _note_written(conn, write, written, wish.draft, roads.clock())
+
+    async with db.acquire(roads.pool) as conn:
+        await db.run(conn, note)
+
+
+async def _note_written(conn: db.Connection, write: Write, written: Written, draft: Draft, now: datetime) -> None:
+    url = written.meeting_url
+    if draft.conference and url is not None:
+        # the booking before its entry, as whoever moves one locks them
+        await note_meeting(conn, write.org_id, write.booking_id, url, now)
+    await outbound.note_written(conn, write, written, draft, now)
 
 
 async def _bring(roads: Roads, provider: Provider, write: Write, wish: Wish) -> Written | None:
@@ -82,15 +123,21 @@ async def _bring(roads: Roads, provider: Provider, write: Write, wish: Wish) -> 
         return await provider.create(calendar, write.id, draft)
     fields = changed_fields(write.written, draft)
     if not fields:
-        return Written(write.remote_id, None, draft.starts_at, draft.ends_at, write.meeting_url)
+        url = write.meeting_url
+        if draft.conference and url is None:
+            url = (await provider.get(calendar, write.remote_id, _around(wish, write))).meeting_url
+        return Written(write.remote_id, None, draft.starts_at, draft.ends_at, url)
     if fields & {"starts_at", "ends_at"} and write.starts_at is not None and write.ends_at is not None:
         stood = Times(write.starts_at, write.ends_at)
-        window = Window(draft.starts_at - _AROUND, draft.ends_at + _AROUND, write.timezone or "UTC")
-        remote = await provider.get(calendar, write.remote_id, window)
+        remote = await provider.get(calendar, write.remote_id, _around(wish, write))
         ours = Ours(wish.status, Times(draft.starts_at, draft.ends_at), wish.changed_at, stood, write.wanted)
         if judge(ours, theirs_of(remote), roads.clock()) in TOUCHING:
             return None
     return await provider.update(calendar, write.remote_id, draft, fields)
+
+
+def _around(wish: Wish, write: Write) -> Window:
+    return Window(wish.draft.starts_at - _AROUND, wish.draft.ends_at + _AROUND, write.timezone or "UTC")
 
 
 async def _remove(roads: Roads, provider: Provider, write: Write) -> None:
@@ -99,8 +146,7 @@ async def _remove(roads: Roads, provider: Provider, write: Write) -> None:
         # it may have been made by a call whose answer nobody heard
         async with db.acquire(roads.pool) as conn:
             wish = await wish_of(conn, write.org_id, write.booking_id, write.user_id)
-        window = Window(wish.draft.starts_at - _AROUND, wish.draft.ends_at + _AROUND, write.timezone or "UTC")
-        own = await provider.list_own(write.calendar_remote_id, window)
+        own = await provider.list_own(write.calendar_remote_id, _around(wish, write))
         remote_id = next((each.remote_id for each in own if each.mark == write.id), None)
     if remote_id is not None:
         await provider.delete(write.calendar_remote_id, remote_id)

@@ -19,6 +19,9 @@ from app.domain.availability.service import Asked, OpenSlots
 from app.domain.availability.slot_tokens import minter_of
 from app.domain.availability.windows import day_start, local_date
 
+STALE = "calendar_stale"
+"""A host's calendar could not be read lately; they take bookings all the same, as they chose."""
+
 _ONE_DAY = timedelta(days=1)
 
 
@@ -37,12 +40,15 @@ class Listing:
 
     def serialize(self, found: OpenSlots, refused: Iterable[tuple[int, list[dict[str, Any]]]] | None = None) -> bytes:
         """The body of the answer. refused: starts with the reasons why they are not among the slots."""
-        head = {
+        head: dict[str, Any] = {
             "success": True,
             "event_type_id": encode(Kind.EVENT_TYPE, self._inputs.rules.event_type_id),
             "timezone": self._zone,
             "duration_minutes": self._asked.minutes,
         }
+        unsure = [host.user_id for host in self._asked.hosts if host.unsure]
+        if unsure:
+            head["warnings"] = [{"code": STALE, "host_id": encode(Kind.USER, each)} for each in unsure]
         hosts = found.hosts_at()
         slots = self._by_day(list(found.starts), lambda start: self._slot(start, hosts[start]))
         body = orjson.dumps(head)[:-1] + b',"slots":' + slots

@@ -65,13 +65,22 @@ WRAPPED = (One, Many, Data)
 
 
 @dataclass(frozen=True, slots=True)
+class Besides:
+    """Another success than the usual one, with a status of its own. answer, media: as of `Operation`."""
+
+    status: int
+    answer: Any = None
+    media: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Operation:
     """nested: the name under which the body's fields stand, where a face wants one. answer: `One`, `Many`, `Data`,
     `DataPage` or the TypedDict of its JSON, or None where there is no body. problems: codes that it
     answers besides those which follow from the rest (credentials, scopes, ids in the path, bodies, limits). replays: it
     takes an Idempotency-Key. optional: no body at all is an empty one. page: a browser gets HTML instead. media: what
     the answer is, where it is no JSON. cookie: it sets the session cookie, or takes it away. name: the operationId,
-    where the one made from method and path is not what a client library would call it."""
+    where the one made from method and path is not what a client library would call it. besides: its other successes."""
 
     summary: str
     body: type[BaseModel] | None = None
@@ -86,3 +95,4 @@ class Operation:
     media: str = ""
     cookie: bool = False
     name: str = ""
+    besides: tuple[Besides, ...] = ()

@@ -9,7 +9,7 @@ import orjson
 from pydantic import BeforeValidator, Field, StringConstraints
 from typing_extensions import TypedDict
 
-from app.core.shown import EventTypeRef, Looks, Time, UserRef, Zone
+from app.core.shown import EventTypeRef, Looks, Time, UserRef, Zone, one_of
 from app.web.fields import AskedNumber, Email, Moment, Name, QueryModel, Text, UserId, WireModel, ZoneName
 
 Minutes = Annotated[int, Field(ge=1, le=1440)]
@@ -72,14 +72,23 @@ class SlotShown(TypedDict):
     token: str
 
 
+class SlotWarningShown(TypedDict):
+    """calendar_stale: the host's calendar could not be read lately, and they take bookings all the same; what is shown
+    as open may be taken there."""
+
+    code: Annotated[str, one_of("calendar_stale")]
+    host_id: UserRef
+
+
 ByDay = Looks({"propertyNames": {"format": "date"}})
 
 
 class OpenSlotsShown(TypedDict):
-    """By local date."""
+    """By local date. warnings: only where there are any."""
 
     success: Literal[True]
     event_type_id: EventTypeRef
     timezone: Zone
     duration_minutes: int
+    warnings: NotRequired[list[SlotWarningShown]]
     slots: Annotated[dict[str, list[SlotShown]], ByDay]

@@ -112,7 +112,8 @@ def _answer(
     start, end = asked_for.edges(zone)
     check_size(inputs, asked, start, end, most=MOST_SLOTS)
     # what is asked, what it is answered from, and what the tokens say besides
-    key = (zone, start, end, query.service_id, expiry(now), question(inputs, asked, start, end, now))
+    unsure = tuple(host.user_id for host in asked.hosts if host.unsure)
+    key = (zone, start, end, query.service_id, expiry(now), unsure, question(inputs, asked, start, end, now))
     answer = _ANSWERS.recall(key, now)
     if answer is None:
         listing = Listing(inputs, asked, query.service_id, zone, visitor.secret, now)

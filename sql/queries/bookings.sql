@@ -301,6 +301,20 @@ insert into outbox (org_id, topic, ref_id, due_at)
 select $1, topic, id, $10 from event, unnest($14::text[]) as topic
 where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
 
+-- name: set_location
+with booking as (
+    update bookings set location = $3, event_sequence = $4, ical_sequence = $5, updated_at = $6
+    where org_id = $1 and id = $2
+    returning id, event_type_id
+), event as (
+    insert into events (org_id, id, type, booking_id, event_type_id, sequence, at, body)
+    select $1, $7, $8, id, event_type_id, $4, $6, $9 from booking
+    returning id
+)
+insert into outbox (org_id, topic, ref_id, due_at)
+select $1, topic, id, $6 from event, unnest($10::text[]) as topic
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
+
 -- name: note_bounce
 with booking as (
     update bookings set attendee_bounced_at = $3, event_sequence = $4, updated_at = $3

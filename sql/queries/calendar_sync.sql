@@ -102,7 +102,10 @@ where b.org_id = $1 and b.id = $2;
 -- Only for whoever holds the lease. What was asked for meanwhile is due at once.
 update calendar_events
 set remote_id = $4, written = $5, starts_at = $6, ends_at = $7, meeting_url = coalesce($8, meeting_url), written_revision = $9,
-    written_at = $10, due_at = case when revision > $9 then $10::timestamptz end, leased_until = null, attempts = 0, error = null,
+    written_at = $10,
+    -- a video meeting's link may follow some seconds later
+    due_at = case when revision > $9 then $10::timestamptz
+                  when $11::boolean and created_at > $10::timestamptz - interval '10 minutes' then $10::timestamptz + interval '15 seconds' end, leased_until = null, attempts = 0, error = null,
     updated_at = $10
 where org_id = $1 and id = $2 and leased_until = $3
 returning id;
@@ -247,15 +250,24 @@ returning id;
 -- The next sync is a full one.
 update calendars set sync_state = '{}' where org_id = $1 and id = $2 and leased_until = $3;
 
+-- name: drop_idle_changes
+-- Of what does not stand there any more, or is not known to.
+delete from calendar_changes g using calendar_events x
+where g.org_id = $1 and g.calendar_id = $2 and x.org_id = g.org_id and x.id = g.event_id
+  and (x.removed_at is not null or x.remote_id is null);
+
 -- name: list_changes
 -- Ours that look changed, with the booking behind each. Those that wait for their owner's word are left out, and so are those
 -- that somebody writes just now.
 select g.event_id as id, g.state, g.plan, x.user_id, x.booking_id, x.calendar_id, x.remote_id, x.wanted, x.revision, x.starts_at, x.ends_at,
        x.written, b.status, b.starts_at as booked_from, b.ends_at as booked_until,
-       coalesce((select max(h.at) from booking_history h where h.org_id = b.org_id and h.booking_id = b.id), b.created_at) as changed_at
+       coalesce((select max(h.at) from booking_history h where h.org_id = b.org_id and h.booking_id = b.id), b.created_at) as changed_at,
+       coalesce(t.title, r.name, '') as title
 from calendar_changes g
 join calendar_events x on x.org_id = g.org_id and x.id = g.event_id
 join bookings b on b.org_id = x.org_id and b.id = x.booking_id
+left join event_types t on t.org_id = b.org_id and t.id = b.event_type_id
+left join resources r on r.org_id = b.org_id and r.id = b.resource_id
 where g.org_id = $1 and g.calendar_id = $2 and g.state <> 'held' and (x.leased_until is null or x.leased_until <= $3)
 order by g.seen_at, g.event_id
 limit 100;

@@ -103,7 +103,7 @@ select id from calendar_connections where org_id = $1 and user_id = $2 and statu
 
 -- name: list_held
 -- What waits for its owner's word.
-select g.event_id as id, g.calendar_id, g.plan, x.booking_id, b.code, b.starts_at
+select g.event_id as id, g.calendar_id, g.plan, x.booking_id, b.code, b.starts_at, b.ends_at
 from calendar_changes g
 join calendar_events x on x.org_id = g.org_id and x.id = g.event_id
 join bookings b on b.org_id = x.org_id and b.id = x.booking_id
@@ -132,10 +132,10 @@ update calendars set next_poll_at = least(next_poll_at, $3)
 where org_id = $1 and connection_id = $2 and next_poll_at is not null;
 
 -- name: write_back
--- The event goes back to the booking's time: $3 is where it stands now.
+-- The event goes back to the booking's time from wherever it is by now: without a place of its own nobody looks first.
 update calendar_events
-set starts_at = $3, ends_at = $4, written = written || jsonb_build_object('starts_at', $5::text, 'ends_at', $6::text),
-    revision = revision + 1, due_at = $7, attempts = 0, updated_at = $7
+set starts_at = null, ends_at = null, written = written || '{"starts_at": null, "ends_at": null}', revision = revision + 1, due_at = $3,
+    attempts = 0, error = null, updated_at = $3
 where org_id = $1 and id = $2 and removed_at is null;
 
 -- name: list_entries
@@ -159,12 +159,14 @@ limit 2000;
 
 -- name: find_marks
 -- What became of these marks of ours.
-select x.id, x.booking_id, x.calendar_id, x.remote_id, x.removed_at is null as live
-from calendar_events x where x.org_id = $1 and x.id = any($2::uuid[]);
+select x.id, x.booking_id, x.calendar_id, x.remote_id, x.removed_at is null as live, b.code, b.starts_at, b.ends_at
+from calendar_events x
+join bookings b on b.org_id = x.org_id and b.id = x.booking_id
+where x.org_id = $1 and x.id = any($2::uuid[]);
 
 -- name: list_unwritten
 -- Agreed and to come, of whoever writes to this calendar, and in no calendar of theirs.
-select b.id as booking_id, b.code, b.starts_at
+select b.id as booking_id, b.code, b.starts_at, b.ends_at
 from calendars c
 join bookings b on b.org_id = c.org_id and b.ends_at > $3 and b.status in ('SCHEDULED', 'RESCHEDULED')
     and (b.assigned_to_id = c.user_id or b.host_ids @> array[c.user_id]
@@ -174,3 +176,36 @@ where c.org_id = $1 and c.id = $2 and c.is_write_target
                   where x.org_id = b.org_id and x.thread = b.ical_uid and x.user_id = c.user_id and x.removed_at is null)
 order by b.starts_at
 limit 2000;
+
+-- name: find_place
+-- Where a calendar is: of which account, by which id there, in which zone.
+select c.connection_id, c.remote_id, coalesce(c.timezone, u.timezone) as timezone
+from calendars c
+join users u on u.org_id = c.org_id and u.id = c.user_id
+where c.org_id = $1 and c.id = $2;
+
+-- name: queue_removals
+-- What should not stand there any more. A thread of its own: the booking may have another entry by now.
+update calendar_events
+set wanted = false, thread = 'left ' || id, removed_at = null, revision = revision + 1, due_at = $3, attempts = 0, error = null,
+    updated_at = $3
+where org_id = $1 and id = any($2::uuid[]) and (leased_until is null or leased_until <= $3);
+
+-- name: retry_writes
+-- Those that failed are tried again now, however often they were.
+update calendar_events set due_at = $3, attempts = 0, updated_at = $3
+where org_id = $1 and id = any($2::uuid[]) and removed_at is null and error is not null;
+
+-- name: list_every_calendar
+-- (queue) Of everybody, for the operator: those that bookings are written to.
+select c.org_id, c.id, c.connection_id, c.user_id, n.provider, n.account, n.status
+from calendars c
+join calendar_connections n on n.org_id = c.org_id and n.id = c.connection_id
+where ($1::uuid is null or c.id = $1)
+  and ($1::uuid is not null or c.is_write_target
+       or exists (select from calendar_events x where x.org_id = c.org_id and x.calendar_id = c.id and x.removed_at is null))
+order by c.org_id, c.id;
+
+-- name: list_kept_credentials
+-- (queue) Of everybody, for the operator: which connections are in use, and what opens them.
+select org_id, id, provider, status, credentials_sealed from calendar_connections where status <> 'disconnected' order by org_id, id;

@@ -33,7 +33,10 @@ select org_id, key, body_sealed from idempotency_keys where (org_id, key) > ($1,
 update idempotency_keys set body_sealed = $3 where org_id = $1 and key = $2 and body_sealed = $4;
 
 -- name: list_sealed_connections
-select org_id, id, credentials_sealed from calendar_connections where (org_id, id) > ($1, $2) order by org_id, id limit 100;
+select org_id, id, credentials_sealed from calendar_connections
+-- of those that have ended nothing is left
+where (org_id, id) > ($1, $2) and credentials_sealed <> ''
+order by org_id, id limit 100;
 
 -- name: reseal_connection
 update calendar_connections set credentials_sealed = $3 where org_id = $1 and id = $2 and credentials_sealed = $4;

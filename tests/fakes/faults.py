@@ -49,6 +49,11 @@ class Faults:
         """Answers are lost; after: what was asked for is done all the same."""
         self._faults.append(Fault(re.compile(pattern), 0, times, after=after))
 
+    def heal(self) -> None:
+        """Nothing goes wrong any more."""
+        self._faults.clear()
+        self.quota, self.latency = None, 0.0
+
     def take(self, method: str, path: str) -> Fault | None:
         for fault in self._faults:
             if fault.times > 0 and fault.pattern.search(f"{method} {path}"):

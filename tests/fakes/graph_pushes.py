@@ -37,7 +37,8 @@ class Subscription:
 
 
 class Subscriptions:
-    """lose_pushes: nobody is told. duplicate_pushes: each is told twice. answers: of whoever was told; 0: none."""
+    """lose_pushes: nobody is told. duplicate_pushes: each is told twice. held: while it is a list, pushes wait in it
+    for `release`, which may send them in another order. answers: of whoever was told; 0: none."""
 
     def __init__(self) -> None:
         self.violations: list[str] = []
@@ -46,6 +47,7 @@ class Subscriptions:
         self.answers: list[int] = []
         self.lose_pushes = False
         self.duplicate_pushes = False
+        self.held: list[tuple[str, Json]] | None = None
         self._numbers = itertools.count(1)
         self._session: aiohttp.ClientSession | None = None
         self._sending: set[asyncio.Task[None]] = set()
@@ -100,9 +102,26 @@ class Subscriptions:
         if self.lose_pushes:
             return
         for _ in range(2 if self.duplicate_pushes else 1):
-            task = asyncio.get_running_loop().create_task(self._post(url, body))
-            self._sending.add(task)
-            task.add_done_callback(self._sending.discard)
+            if self.held is None:
+                self._send(url, body)
+            else:
+                self.held.append((url, body))
+
+    def release(self, *, backwards: bool = False) -> None:
+        """Send what was held, and hold no more."""
+        held, self.held = self.held or [], None
+        for url, body in reversed(held) if backwards else held:
+            self._send(url, body)
+
+    def expire_subscriptions(self) -> None:
+        """They have run out, and nobody is told."""
+        for each in self.subscriptions.values():
+            each.expires_at = datetime.now(UTC)
+
+    def _send(self, url: str, body: Json) -> None:
+        task = asyncio.create_task(self._post(url, body))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
 
     async def _post(self, url: str, body: Json) -> None:
         assert self._session is not None

@@ -20,12 +20,10 @@ LINE = "_" * 80
 _DAY = timedelta(days=1)
 
 
-def graph_time(at: datetime) -> Json:
+def graph_time(at: datetime | date) -> Json:
+    if not isinstance(at, datetime):
+        at = datetime(at.year, at.month, at.day, tzinfo=UTC)
     return {"dateTime": at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.0000000"), "timeZone": "UTC"}
-
-
-def instant(value: Json) -> datetime:
-    return datetime.fromisoformat(value["dateTime"]).replace(tzinfo=UTC)
 
 
 def as_html(text: str) -> str:
@@ -89,11 +87,15 @@ class Calendar:
             return None
         if event_id in self.events:
             return self.events[event_id]
+        master_id = event_id.rpartition("-OID-")[0]
+        occurrences = self.occurrences(master_id) if master_id in self.series else iter(())
+        return next((each for each in occurrences if each["id"] == event_id), None)
+
+    def occurrence(self, event_id: str) -> tuple[str, date]:
+        """Its master, and the day that the rule names. Raises KeyError."""
         master_id, _, day = event_id.rpartition("-OID-")
-        for each in self.occurrences(master_id) if master_id in self.series else ():
-            if each["id"] == f"{master_id}-OID-{day}":
-                return each
-        return None
+        self.series[master_id]
+        return master_id, date.fromisoformat(day)
 
     def occurrences(self, master_id: str) -> Iterator[Json]:
         """Whole ones, as /instances and GET show them."""

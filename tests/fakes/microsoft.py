@@ -4,7 +4,7 @@ Whatever is asked and answered is held against Microsoft's description; what bre
 caller gets a 500.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -38,12 +38,14 @@ def failure(status: int, code: str, headers: Mapping[str, str] | None = None) ->
 class FakeMicrosoft(Faults, Owner):
     """Started on a free port of 127.0.0.1. Tests change what is in it as its owner would, in Outlook.
 
-    largest_page: of any list. duplicates: a second POST of one transactionId is refused ("conflict"), or answered with
-    the event of the first ("existing"). masters_alone: a changed series comes without its occurrences. drops_masters:
-    deltas hold occurrences only. links_late: so many reads show no join link yet.
+    accounts: their addresses; each has one calendar. page_limit: no page is larger, whatever was asked. duplicates: a
+    second POST of one transactionId is refused ("conflict"), or answered with the event of the first ("existing").
+    forgets_deleted: then the transactionId of an event that was deleted is free again.
+    masters_alone: a changed series comes without its occurrences. drops_masters: deltas hold occurrences only.
+    links_late: so many reads show no join link yet.
     """
 
-    def __init__(self, oauth: OAuth | None = None) -> None:
+    def __init__(self, accounts: Iterable[str] = (), *, oauth: OAuth | None = None) -> None:
         Faults.__init__(self)
         Owner.__init__(self)
         self.oauth = oauth or OAuth(
@@ -53,8 +55,9 @@ class FakeMicrosoft(Faults, Owner):
             offline_by_scope=True,
         )
         self.base_url = ""
-        self.largest_page = 200
+        self.page_limit = 200
         self.duplicates = "conflict"
+        self.forgets_deleted = False
         self.masters_alone = False
         self.drops_masters = False
         self.settings_forbidden = False
@@ -62,6 +65,8 @@ class FakeMicrosoft(Faults, Owner):
         self.links_late = 0
         self._links: dict[str, Delta] = {}
         self._runner: web.AppRunner | None = None
+        for account in accounts:
+            self.add_account(account)
 
     async def start(self, port: int = 0) -> str:
         """The address, without a slash at its end."""
@@ -80,7 +85,7 @@ class FakeMicrosoft(Faults, Owner):
         app.router.add_delete(calendar + "/events/{event}", self._delete)
         app.router.add_get(calendar + "/events/{event}/instances", self._instances)
         self.add_subscriptions(app)
-        self._runner = web.AppRunner(app)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", port)
         await site.start()
@@ -188,7 +193,7 @@ class FakeMicrosoft(Faults, Owner):
         """A page of $top, from $skip on."""
         query = request.query
         self.violations.extend(described.wrong_with_parameters(operation, query))
-        size = min(int(query.get("$top", "10")), self.largest_page)
+        size = min(int(query.get("$top", "10")), self.page_limit)
         begin = int(query.get("$skip", "0"))
         page: Json = {"value": entries[begin : begin + size]}
         if begin + size < len(entries):
@@ -233,7 +238,7 @@ class FakeMicrosoft(Faults, Owner):
             news = [each for each in news if each["type"] != "seriesMaster"]
         gone = [{"@removed": {"reason": "deleted"}, "id": key} for key in seen.keys() - now.keys()]
         entries = [*news, *gone]
-        size = self.largest_page
+        size = self.page_limit
         pages = [entries[at : at + size] for at in range(0, len(entries), size)] or [[]]
         return Delta(calendar.id, starts, ends, {key: version for key, (version, _) in now.items()}, pages)
 
@@ -257,11 +262,11 @@ class FakeMicrosoft(Faults, Owner):
         if given["start"]["dateTime"] > given["end"]["dateTime"]:
             return failure(400, "ErrorPropertyValidationFailure")
         transaction, known = given.get("transactionId"), request[MAILBOX].transactions
-        if transaction in known:
-            if self.duplicates == "conflict":
-                return failure(409, "ErrorDuplicateTransactionId")
-            if (existing := calendar.find(known[transaction])) is not None:
-                return self._answered(request, existing, 201)
+        existing = calendar.find(known[transaction]) if transaction in known else None
+        if transaction in known and self.duplicates == "conflict" and not (self.forgets_deleted and existing is None):
+            return failure(409, "ErrorDuplicateTransactionId")
+        if existing is not None:
+            return self._answered(request, existing, 201)
         for name in {"start", "end"} & given.keys():
             given[name] = _normalised(given[name])
         event = self.store.put(calendar, given)

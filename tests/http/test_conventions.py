@@ -17,6 +17,7 @@ from app.main import build_app
 from app.web.problems import says_success
 from app.web.routing import Route
 from tests.conftest import AiohttpClient
+from tests.connecting import caldav_account
 from tests.support import Answer, Api, booking_body, make_tenant, told_of
 from tests.visitors import BROWSER
 from tests.waiting import waiting_body
@@ -71,6 +72,7 @@ async def things(api: Api, soon: datetime) -> dict[str, str]:
         "teams": team["id"],
         "locations": location["id"],
         "resources": resource["id"],
+        "calendars": await caldav_account(api),
     }
 
 
@@ -323,7 +325,7 @@ async def test_a_key_that_may_only_read_gets_no_links_that_change(
     await api.event_type(code="call", booking_window_days=None)
     booking = (await api.book("call", soon + timedelta(hours=9))).ok(201)["booking"]
     seen = (await Api(api.client, key).get(f"/v1/bookings/{booking['id']}")).ok()["booking"]
-    assert seen == {**booking, "cancel_token": None, "reschedule_token": None}
+    assert seen == {**booking, "cancel_token": None, "reschedule_token": None, "calendar_events": []}
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=ROUTE_NAMES)

@@ -78,6 +78,16 @@ MEMBERS_MAY = {
         "POST bookings/{id}/no-show",
         "POST bookings/{id}/reschedule",
     ],
+    "calendars:read": ["GET calendars", "GET calendars/{id}", "GET calendars/{id}/report"],
+    "calendars:write": [
+        "POST calendars/connect",
+        "PATCH calendars/{id}",
+        "DELETE calendars/{id}",
+        "POST calendars/{id}/sync",
+        "POST calendars/{id}/apply",
+        "POST calendars/{id}/restore",
+        "POST calendars/{id}/repair",
+    ],
 }
 
 

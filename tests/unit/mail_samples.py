@@ -32,6 +32,13 @@ _FACTS = {
     Kind.PASSWORD_RESET: {"minutes": "60"},
     Kind.WEBHOOK_DISABLED: {"url": "https://hooks.example/in", "reason": "gone"},
     Kind.CALENDAR_REAUTH: {"account": "greta@gmail.example", "provider": "google"},
+    Kind.CALENDAR_PAUSED: {"account": "greta@gmail.example", "provider": "google", "count": "12"},
+    Kind.CALENDAR_RESTORED: {
+        "title": "Intro call",
+        "starts_at": "2026-03-10T14:00:00Z",
+        "moved_to": "2026-03-10T15:00:00Z",
+        "reason": "slot_taken",
+    },
 }
 
 

@@ -101,6 +101,7 @@ def test_what_takes_time_and_what_does_not(lines: list[str], free: bool, tentati
         ("US/Eastern", 13),
         # nobody knows it, and it is not described: as a time without a zone
         ("Nowhere/At All", 7),
+        ("/vendor/EST", 7),
     ],
 )
 def test_zones_by_any_name(named: str, hour: int) -> None:
@@ -196,6 +197,7 @@ def test_a_rule_by_the_second_is_not_counted_out(rule: str) -> None:
         text_of((*HOURS, "EXDATE:never", "RRULE:FREQ=DAILY")),
         text_of(("DTSTART:99991231T235959Z", "DURATION:P9999D")),
         text_of(HOURS, before="BEGIN:VTIMEZONE\nTZID:x\nEND:VTIMEZONE\n"),
+        text_of(HOURS, before="BEGIN:VTIMEZONE\n" * 20_000),
     ],
 )
 def test_what_cannot_be_read_is_not_gone(text: str) -> None:
@@ -277,6 +279,13 @@ def test_a_change_leaves_every_other_line_alone() -> None:
     event = entry(after.encode())
     assert (event["DTSTART"].dt, event["DTEND"].dt, event["SEQUENCE"]) == (NINE + DAY, NINE + DAY + HOUR, 7)
     assert event["ORGANIZER"] == "mailto:boss@example.com"
+
+
+def test_odd_bytes_and_line_ends_stay_as_they_are() -> None:
+    odd = THEIRS.replace("Their \r\n own words", "a\rb\udce9").replace("X-APPLE", "X-A;N=\tT")
+    after = edited(odd, draft(), frozenset({"location"}), NINE).decode("utf-8", "surrogateescape")
+    assert "SUMMARY:a\rb\udce9\r\n" in after
+    assert set(odd.splitlines()) - set(after.splitlines()) == set()
 
 
 def test_only_our_attendees_are_replaced() -> None:

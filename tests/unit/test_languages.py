@@ -63,12 +63,15 @@ def test_which_letters_there_are() -> None:
         Kind.WITHDRAWN: {attendee, guest, host},
         Kind.EMAIL_CHANGED: {attendee, host},
         Kind.REMOVED: {attendee, guest, host},
+        Kind.LINK_READY: {attendee, guest},
         Kind.REMINDER: {attendee, guest},
         Kind.WAITLIST_OFFER: {attendee},
         Kind.INVITATION: {member},
         Kind.PASSWORD_RESET: {member},
         Kind.WEBHOOK_DISABLED: {member},
         Kind.CALENDAR_REAUTH: {member},
+        Kind.CALENDAR_PAUSED: {member},
+        Kind.CALENDAR_RESTORED: {member},
     }
     assert {(kind, role) for kind, roles in expected.items() for role in roles} == set(EVERY)
     assert expected.keys() == set(Kind)

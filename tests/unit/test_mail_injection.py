@@ -156,9 +156,12 @@ def test_a_calendar_holds_what_was_written(about: Meeting, organization: str) ->
     assert set(inside) == {*allowed.split(), "STATUS", "TRANSP"}
 
 
+_FACTS = "until inviter days minutes url reason account provider count title starts_at moved_to"
+
+
 @settings(deadline=None)
 @given(
-    facts=st.fixed_dictionaries(dict.fromkeys("until inviter days minutes url reason account provider".split(), texts)),
+    facts=st.fixed_dictionaries(dict.fromkeys(_FACTS.split(), texts)),
     organization=texts,
 )
 @pytest.mark.parametrize(("kind", "role"), [each for each in EVERY if each[1] is Role.MEMBER])

@@ -37,10 +37,10 @@ class Account:
 
     def event(self, **members: Any) -> str:
         starts_at, ends_at = members.pop("starts_at", NINE), members.pop("ends_at", NINE + HOUR)
-        return self.fake.add_event(self.calendar, starts_at, ends_at, **members)
+        return str(self.fake.add_event(self.calendar, starts_at, ends_at, **members)["id"])
 
     def stored(self, remote_id: str) -> dict[str, Any]:
-        return self.fake.store.calendar(self.calendar).events[remote_id]
+        return self.fake.event(self.calendar, remote_id)
 
 
 def settled(pages: list[Page]) -> tuple[dict[str, RemoteEvent], str]:

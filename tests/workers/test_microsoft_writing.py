@@ -65,6 +65,9 @@ async def test_a_duplicate_that_is_nowhere_is_not_made_again(account: Account) -
     with pytest.raises(TryLater, match="duplicate_not_found"):
         await account.client.create(account.calendar, MARK, draft())
     assert account.fake.events(account.calendar) == []
+    account.fake.forgets_deleted = True
+    again = await account.client.create(account.calendar, MARK, draft())
+    assert [each["id"] for each in account.fake.events(account.calendar)] == [again.remote_id]
 
 
 async def test_a_calendar_that_may_not_be_written(account: Account) -> None:
@@ -173,6 +176,14 @@ async def test_update_and_get_of_what_was_deleted(account: Account) -> None:
             await account.client.update(account.calendar, written.remote_id, draft(), frozenset(changed))
 
 
+async def test_an_event_that_was_called_off_is_gone(account: Account) -> None:
+    written = await account.client.create(account.calendar, MARK, draft())
+    account.fake.edit(account.calendar, written.remote_id, isCancelled=True)
+    with pytest.raises(EventGone):
+        await account.client.update(account.calendar, written.remote_id, draft(), frozenset({"summary"}))
+    assert (await account.client.get(account.calendar, written.remote_id, WINDOW)).deleted
+
+
 async def test_delete_twice_is_fine_but_not_without_a_calendar(account: Account) -> None:
     written = await account.client.create(account.calendar, MARK, draft())
     for _ in range(2):
@@ -210,7 +221,7 @@ async def test_list_own_knows_ours_by_their_marks(account: Account) -> None:
         await account.client.create(account.calendar, mark, draft())
     account.event(subject="Theirs")
     account.event(transactionId="slotwire-nonsense")
-    account.fake.largest_page = 2
+    account.fake.page_limit = 2
     assert {event.mark for event in await account.client.list_own(account.calendar, WINDOW)} == marks
 
 
@@ -282,9 +293,15 @@ async def test_it_lasts_as_long_as_microsoft_allows(account: Account, receiver: 
     assert most - HOUR < renewed.expires_at <= most
     again = await account.client.watch(account.calendar, hook(receiver), until)
     assert most - HOUR < again.expires_at <= most
+    account.fake.held = []
+    account.fake.tell_life(channel.id, "missed")
     account.fake.tell_life(channel.id, "subscriptionRemoved")
-    assert await account.client.renew(account.calendar, channel, until) is None
+    account.fake.release(backwards=True)
     await account.fake.settled()
+    assert {each["lifecycleEvent"] for _, each in receiver.got} == {"subscriptionRemoved", "missed"}
+    assert await account.client.renew(account.calendar, channel, until) is None
+    account.fake.expire_subscriptions()
+    assert await account.client.renew(account.calendar, again, until) is None
 
 
 async def test_an_endpoint_that_does_not_agree(account: Account, receiver: Receiver) -> None:

@@ -17,7 +17,7 @@ from app.core.ids import Kind, encode, new_code, new_id
 from app.core.recent import Recent
 from app.core.times import epoch
 from app.domain.availability.assignment import Placement, trace_of
-from app.domain.availability.inputs import FIXED, Inputs, load_inputs
+from app.domain.availability.inputs import FIXED, Inputs, Rules, load_inputs
 from app.domain.bookings import budgets
 from app.domain.bookings.budgets import Plan
 from app.domain.bookings.claim import Claim, Outcome, claim, units_as_kept
@@ -25,6 +25,7 @@ from app.domain.bookings.decide import Decision, decide, refusal, taken_by
 from app.domain.bookings.events import CREATED, event_of
 from app.domain.bookings.holds import end_holds_in_the_way
 from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.meetings import CONFERENCE
 from app.domain.bookings.models import Actor, BookedHost, Booking, BookingShown, Step, represent
 from app.domain.bookings.orders import Moved, NewBooking, Order, order_of
 from app.domain.bookings.redeem import redeem
@@ -207,7 +208,7 @@ def _booking(
         metadata=wanted.metadata,
         answers=wanted.answers,
         notes=wanted.notes,
-        location=rules.location,
+        location=_location(order, rules, offer),
         service_id=decision.service_id,
         units=units_as_kept(offer),
         routing_trace=_trace(order, decision, offer),
@@ -228,6 +229,15 @@ def _booking(
         updated_at=now,
         history=steps,
     )
+
+
+def _location(order: Order, rules: Rules, offer: Placement) -> dict[str, Any] | None:
+    """A video meeting that a host's calendar made stays the same as long as its host does."""
+    old = order.moved.old if order.moved else None
+    same = old is not None and old.assigned_to_id == offer.hosts[0].user_id
+    if same and old is not None and rules.location and (old.location or {}).get("kind") == CONFERENCE:
+        return old.location if rules.location["kind"] == CONFERENCE else rules.location
+    return rules.location
 
 
 def _trace(order: Order, decision: Decision, offer: Placement) -> dict[str, Any] | None:

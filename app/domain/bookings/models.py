@@ -147,7 +147,7 @@ class AnswerShown(TypedDict):
 class MeetingPlaceShown(TypedDict):
     """Where they meet, as the event type said when it was booked."""
 
-    kind: Annotated[str, one_of("in_person", "phone", "link", "resource")]
+    kind: Annotated[str, one_of("in_person", "phone", "link", "resource", "conference")]
     value: str | None
 
 

@@ -13,9 +13,9 @@ from uuid import UUID
 import aiohttp
 from yarl import URL
 
-from app.core.times import http_date
-from app.domain.calendars import dav
+from app.domain.calendars import dav, dav_home
 from app.domain.calendars.dav import CAL, DAV, Dav, Part, Parts
+from app.domain.calendars.dav_home import ABOUT_A_CALENDAR, Account
 from app.domain.calendars.http import Raw
 from app.domain.calendars.ical import Reader
 from app.domain.calendars.ical_objects import edited, new_object
@@ -35,7 +35,6 @@ from app.domain.calendars.provider import (
     Window,
     Written,
 )
-from app.domain.calendars.zones import iana
 
 _BATCH = 100
 _ATTEMPTS = 3
@@ -43,29 +42,12 @@ _ATTEMPTS = 3
 _MOST_PAGES = 1000
 _GONE = frozenset({404, 410})
 _ICALENDAR = {"Content-Type": "text/calendar; charset=utf-8"}
-_WRITING = tuple(f"{DAV}{name}" for name in ("all", "write", "write-content", "bind"))
-_ABOUT_A_CALENDAR = (
-    *("d:resourcetype", "d:displayname", "d:sync-token", "d:supported-report-set", "d:current-user-privilege-set"),
-    *("c:supported-calendar-component-set", "c:calendar-timezone", "c:calendar-timezone-id"),
-)
-_WHERE = ("d:resourcetype", "d:current-user-principal", "c:calendar-home-set", "c:calendar-user-address-set")
-
-
-@dataclass(frozen=True, slots=True)
-class _Account:
-    """homes: collections of calendars. calendar: the one that was named, where one was."""
-
-    homes: tuple[str, ...]
-    calendar: str | None
-    addresses: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class _Object:
     text: str
     etag: str | None
-    # when the server said so, by its own clock
-    at: datetime
 
 
 class CalDav:
@@ -78,66 +60,17 @@ class CalDav:
         self._dav = Dav(session, url, username, password)
         self._url = url
         self._username = username
-        self._known: _Account | None = None
+        self._known: Account | None = None
 
     async def list_calendars(self) -> list[RemoteCalendar]:
         """Those that take events. primary: the first that may be written; CalDAV knows no better. Raises
         Refused("no_calendars") where there is nothing of the kind at the URL."""
-        account = await self._account()
-        where = [(account.calendar, "0")] if account.calendar else [(home, "1") for home in account.homes]
-        found: list[RemoteCalendar] = []
-        for url, depth in where:
-            listed = await self._parts("PROPFIND", url, dav.propfind(*_ABOUT_A_CALENDAR), depth)
-            for part in listed.parts:
-                if _takes_events(part):
-                    first = _is_writable(part) and not any(each.primary for each in found)
-                    found.append(self._calendar(part, account, primary=first))
-        if not found:
-            raise Refused("no_calendars")
-        return found
+        return await dav_home.calendars_of(self._dav, await self._account(), self._username)
 
-    def _calendar(self, part: Part, account: _Account, *, primary: bool) -> RemoteCalendar:
-        return RemoteCalendar(
-            remote_id=part.url,
-            name=part.text(f"{DAV}displayname") or URL(part.url).path.rstrip("/").rpartition("/")[2],
-            timezone=_timezone(part),
-            primary=primary,
-            writable=_is_writable(part),
-            account=self._username if "@" in self._username else min(account.addresses, default=None),
-        )
-
-    async def _account(self) -> _Account:
-        """Where the calendars are: at the URL itself, or where it or the host's well-known address points."""
+    async def _account(self) -> Account:
         if self._known is None:
-            beside = str(URL(self._url).with_path("/.well-known/caldav").with_query(None))
-            for url in (self._url, beside):
-                found = await self._dav.parts("PROPFIND", url, dav.propfind(*_WHERE))
-                if isinstance(found, Parts):
-                    self._known = await self._looked_up(found)
-                    break
-                if found.status == 403:
-                    raise Refused("forbidden")
-            else:
-                raise Refused("no_calendars")
+            self._known = await dav_home.located(self._dav, self._url, self._username)
         return self._known
-
-    async def _looked_up(self, found: Parts) -> _Account:
-        here = principal = found.first
-        if not principal.hrefs(f"{CAL}calendar-home-set"):
-            for href in here.hrefs(f"{DAV}current-user-principal")[:1]:
-                url = self._dav.joined(found.url, href)
-                asked = await self._dav.parts("PROPFIND", url, dav.propfind(*_WHERE))
-                principal = asked.first if isinstance(asked, Parts) else principal
-        addresses = {
-            each.lower().removeprefix("mailto:")
-            for each in principal.hrefs(f"{CAL}calendar-user-address-set")
-            if each.lower().startswith("mailto:")
-        }
-        if "@" in self._username:
-            addresses.add(self._username.lower())
-        homes = [self._dav.joined(found.url, each) for each in principal.hrefs(f"{CAL}calendar-home-set")]
-        calendar = found.url if here.has(f"{DAV}resourcetype", f"{CAL}calendar") else None
-        return _Account(tuple(homes or [found.url]), calendar, frozenset(addresses))
 
     async def _reader(self, window: Window) -> Reader:
         try:
@@ -158,9 +91,7 @@ class CalDav:
         urls = await self._urls(calendar, window)
         for at in range(0, max(len(urls), 1), _BATCH):
             events = await self._objects(calendar, urls[at : at + _BATCH], reader)
-            # a deletion means nothing to a sync that begins anew
-            there = tuple(each for each in events if not each.deleted)
-            yield Page(there, token if at + _BATCH >= len(urls) else None)
+            yield Page(tuple(events), token if at + _BATCH >= len(urls) else None)
 
     async def changes(self, calendar: str, token: str, window: Window) -> AsyncIterator[Page]:
         """Raises TokenExpired for an empty token, too: a server without sync-collection is read in full each time."""
@@ -192,7 +123,7 @@ class CalDav:
             return listed
         if listed.status in {409, 410} or dav.names_condition(listed, f"{DAV}valid-sync-token"):
             raise TokenExpired("sync_token_gone")
-        raise await self._refusal(calendar, listed)
+        raise _failure(listed)
 
     async def get(self, calendar: str, remote_id: str, window: Window) -> RemoteEvent:
         """Raises EventGone where the calendar answers, and the object is not there."""
@@ -202,7 +133,13 @@ class CalDav:
         reader = await self._reader(window)
         return await asyncio.to_thread(reader.read, remote_id, found.etag, found.text)
 
-    async def find_elsewhere(self, calendar: str, remote_id: str, mark: UUID, window: Window) -> str | None:
+    async def find_elsewhere(
+        self,
+        calendar: str,
+        remote_id: str,  # noqa: ARG002 -- an address, which ends with the move
+        mark: UUID,
+        window: Window,
+    ) -> str | None:
         """By its mark, in every other calendar that may be written."""
         for other in await self.list_calendars():
             if other.writable and not _same(other.remote_id, calendar):
@@ -223,18 +160,17 @@ class CalDav:
         """At an address that the mark makes, and only where nothing is (If-None-Match: *). An object that was deleted
         leaves no trace in CalDAV: after a lost answer it is made again. Raises Refused("uid_taken") where somebody put
         an event of the same UID there, from a mail for instance."""
+        await self._about(calendar)
         url = self._dav.joined(f"{calendar.rstrip('/')}/", f"{mark.hex}.ics")
+        answer = await self._put(url, new_object(mark, draft, self._now(draft)), {"If-None-Match": "*"})
+        if answer.status < 300:
+            return await self._written(calendar, url, draft)
+        if answer.status != 412:
+            raise await self._refusal(calendar, answer)
         found = await self._object(calendar, url)
         if found is None:
-            # without an object there is no clock to ask but the one that just answered
-            content = new_object(mark, draft, await self._now(calendar, draft))
-            answer = await self._put(url, content, {"If-None-Match": "*"})
-            if answer.status < 300:
-                return await self._written(calendar, url, answer, draft)
-            if answer.status != 412:
-                raise await self._refusal(calendar, answer)
-            found = await self._object(calendar, url)
-        if found is None or f"X-SLOTWIRE-MARK:{mark.hex}" not in found.text:
+            raise EventGone("event_gone")
+        if (await self._as_event(url, found, draft)).mark != mark:
             raise Refused("address_taken")
         return await self.update(calendar, url, draft, frozenset(FIELDS))
 
@@ -245,13 +181,14 @@ class CalDav:
             found = await self._object(calendar, remote_id)
             if found is None:
                 raise EventGone("event_gone")
+            await self._as_event(remote_id, found, draft)
             try:
-                content = edited(found.text, draft, changed, found.at)
+                content = edited(found.text, draft, changed, self._now(draft))
             except ValueError:
                 raise Refused("no_event_in_it") from None
             answer = await self._put(remote_id, content, {"If-Match": found.etag} if found.etag else {})
             if answer.status < 300:
-                return await self._written(calendar, remote_id, answer, draft)
+                return await self._written(calendar, remote_id, draft)
             if answer.status != 412:
                 raise await self._refusal(calendar, answer)
         raise TryLater("edited_meanwhile")
@@ -267,30 +204,35 @@ class CalDav:
         answer, _ = await self._dav.request("PUT", url, body=content, headers={**_ICALENDAR, **condition})
         return answer
 
-    async def _written(self, calendar: str, url: str, answer: Raw, draft: Draft) -> Written:
-        """A server that changed what it was given tells no etag (RFC 4791, section 5.3.4): then it is asked."""
-        window = Window(draft.starts_at - timedelta(days=1), draft.ends_at + timedelta(days=1), draft.timezone)
+    async def _written(self, calendar: str, url: str, draft: Draft) -> Written:
+        """As it stands there: a server may change what it gets, and then tells no etag (RFC 4791, section 5.3.4)."""
         found = await self._object(calendar, url)
         if found is None:
             raise EventGone("event_gone")
-        event = await asyncio.to_thread(Reader(window, frozenset()).read, url, found.etag, found.text)
-        etag = answer.headers.get("ETag") or found.etag
-        starts_at, ends_at = event.starts_at or draft.starts_at, event.ends_at or draft.ends_at
-        return Written(url, etag, starts_at, ends_at, None)
+        event = await self._as_event(url, found, draft)
+        return Written(url, found.etag, event.starts_at or draft.starts_at, event.ends_at or draft.ends_at, None)
 
-    async def _now(self, calendar: str, draft: Draft) -> datetime:
-        answer, _ = await self._dav.request("OPTIONS", calendar)
-        return http_date(answer.headers.get("Date", "")) or draft.starts_at
+    async def _as_event(self, url: str, found: _Object, draft: Draft) -> RemoteEvent:
+        """Raises EventGone for one that its owner has called off."""
+        reader = Reader(Window(draft.starts_at, draft.ends_at, draft.timezone), frozenset())
+        event = await asyncio.to_thread(reader.read, url, found.etag, found.text)
+        if event.deleted:
+            raise EventGone("event_cancelled")
+        return event
+
+    def _now(self, draft: Draft) -> datetime:
+        """The server's clock: an answer of it comes before every write."""
+        return self._dav.at or draft.starts_at
 
     # Notifications: there are none.
 
-    async def watch(self, calendar: str, hook: Hook, until: datetime) -> Channel:
+    async def watch(self, calendar: str, hook: Hook, until: datetime) -> Channel:  # noqa: ARG002 -- the protocol's
         raise Refused("no_push")
 
-    async def renew(self, calendar: str, channel: Channel, until: datetime) -> Channel | None:
+    async def renew(self, calendar: str, channel: Channel, until: datetime) -> Channel | None:  # noqa: ARG002
         raise Refused("no_push")
 
-    async def unwatch(self, channel: Channel) -> None:
+    async def unwatch(self, channel: Channel) -> None:  # noqa: ARG002
         raise Refused("no_push")
 
     # Requests.
@@ -303,13 +245,15 @@ class CalDav:
 
     async def _about(self, calendar: str) -> Part:
         """Raises CalendarGone where there is no calendar any more."""
-        about = (await self._parts("PROPFIND", calendar, dav.propfind(*_ABOUT_A_CALENDAR))).first
+        about = (await self._parts("PROPFIND", calendar, dav.propfind(*ABOUT_A_CALENDAR))).first
         if not about.has(f"{DAV}resourcetype", f"{CAL}calendar"):
             raise CalendarGone("not_a_calendar")
         return about
 
     async def _urls(self, calendar: str, window: Window) -> list[str]:
-        begins, ends = (f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}" for at in (window.starts_at, window.ends_at))
+        # a day more at either end: servers place days and floating times in zones of their own choice
+        about = (window.starts_at - timedelta(days=1), window.ends_at + timedelta(days=1))
+        begins, ends = (f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}" for at in about)
         listed = await self._parts("REPORT", calendar, dav.events_between(begins, ends), "1")
         return [each.url for each in listed.parts if each.status == 200 and not _same(each.url, calendar)]
 
@@ -332,8 +276,7 @@ class CalDav:
             return None
         if answer.status >= 300:
             raise _failure(answer)
-        at = http_date(answer.headers.get("Date", "")) or datetime.fromtimestamp(0, UTC)
-        return _Object(answer.content.decode("utf-8", "replace"), _strong(answer.headers.get("ETag")), at)
+        return _Object(answer.content.decode("utf-8", "surrogateescape"), _strong(answer.headers.get("ETag")))
 
     async def _refusal(self, calendar: str, answer: Raw) -> Exception:
         """What a refusal means. Raises CalendarGone where the calendar is what is missing."""
@@ -356,28 +299,6 @@ def _read_all(reader: Reader, found: Iterable[tuple[str, str | None, str]]) -> l
 
 def _gone(url: str) -> RemoteEvent:
     return RemoteEvent(url, None, None, None, None, all_day=False, deleted=True, blocks=(), changed_at=None)
-
-
-def _takes_events(part: Part) -> bool:
-    """Without a word about components, a calendar takes all (RFC 4791, section 5.2.3)."""
-    taken = part.props.get(f"{CAL}supported-calendar-component-set")
-    names = {each.get("name", "").upper() for each in taken} if taken is not None else {"VEVENT"}
-    return part.has(f"{DAV}resourcetype", f"{CAL}calendar") and "VEVENT" in names
-
-
-def _is_writable(part: Part) -> bool:
-    """Where the server does not tell, trying will."""
-    if f"{DAV}current-user-privilege-set" not in part.props:
-        return True
-    return any(part.has(f"{DAV}current-user-privilege-set", each) for each in _WRITING)
-
-
-def _timezone(part: Part) -> str | None:
-    """calendar-timezone-id (RFC 7809), or the name in calendar-timezone (RFC 4791, section 5.2.2)."""
-    described = part.text(f"{CAL}calendar-timezone")
-    names = [line.partition(":")[2] for line in described.splitlines() if line.upper().startswith("TZID")]
-    known = [iana(each) for each in (part.text(f"{CAL}calendar-timezone-id"), *names) if each]
-    return next((each for each in known if each), None)
 
 
 def _etag(part: Part) -> str | None:

@@ -57,6 +57,7 @@ class Change:
     booked_from: datetime
     booked_until: datetime
     changed_at: datetime
+    title: str
 
     @property
     def ours(self) -> Ours:
@@ -77,8 +78,9 @@ class Judged:
 
 async def list_changes(conn: Connection, org_id: UUID, calendar_id: UUID, now: datetime) -> list[Change]:
     """Up to 100 that nobody writes, the oldest first."""
+    await conn.execute(SQL.drop_idle_changes, org_id, calendar_id)
     rows = await conn.fetch(SQL.list_changes, org_id, calendar_id, now)
-    return [Change(**{name: row[name] for name in Change.__dataclass_fields__}) for row in rows if row["remote_id"]]
+    return [Change(**{name: row[name] for name in Change.__dataclass_fields__}) for row in rows]
 
 
 async def lease(conn: Connection, org_id: UUID, change: Change, now: datetime) -> datetime | None:
@@ -176,7 +178,7 @@ async def _put_back(conn: Connection, org_id: UUID, judged: Judged, why: str, no
     """The event goes back to the booking's time, and its host is told why."""
     change, remote = judged.change, judged.remote
     await _note_seen(conn, org_id, judged, again=True, now=now)
-    facts = {"booking_id": str(change.booking_id), "reason": why}
+    facts = {"title": change.title, "reason": why}
     if remote is not None and remote.starts_at is not None:
         facts["moved_to"] = iso(remote.starts_at)
     facts["starts_at"] = iso(change.booked_from)

@@ -10,12 +10,14 @@ import base64
 import html
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import aiohttp
 from defusedxml import ElementTree
 from yarl import URL
 
+from app.core.times import http_date
 from app.domain.calendars.http import Raw, exchange
 from app.domain.calendars.provider import AccessLost, Refused, TryLater
 
@@ -67,11 +69,12 @@ class Parts:
 
 
 class Dav:
-    """An account's requests. url: what its owner gave."""
+    """An account's requests. url: what its owner gave. at: the server's own clock, as of its last answer."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, username: str, password: str) -> None:
         self._session = session
         self._base = URL(url)
+        self.at: datetime | None = None
         self._authorization = "Basic " + base64.b64encode(f"{username}:{password}".encode()).decode()
 
     def joined(self, base: str, href: str) -> str:
@@ -107,6 +110,7 @@ class Dav:
             answer = await exchange(self._session, method, URL(self.joined(url, "")), data=body, headers=sent)
             if answer.status == 401:
                 raise AccessLost("wrong_password")
+            self.at = http_date(answer.headers.get("Date", "")) or self.at
             location = answer.headers.get("Location")
             if answer.status not in _REDIRECTS or not location:
                 return answer, url
@@ -123,12 +127,14 @@ class Dav:
         if answer.status != 207:
             return answer
         # many events may come at once, and others wait for this loop
-        parsed = await asyncio.to_thread(parsed_xml, answer.content)
+        return await asyncio.to_thread(self._parsed, url, answer.content)
+
+    def _parsed(self, url: str, content: bytes) -> Parts:
+        parsed = parsed_xml(content)
         if parsed is None or parsed.tag != f"{DAV}multistatus":
             raise TryLater("unreadable")
-        token = parsed.findtext(f"{DAV}sync-token")
         parts = [self._part(url, each) for each in parsed.iter(f"{DAV}response")]
-        return Parts(url, tuple(each for each in parts if each is not None), token)
+        return Parts(url, tuple(each for each in parts if each is not None), parsed.findtext(f"{DAV}sync-token"))
 
     def _part(self, base: str, response: Element) -> Part | None:
         href = response.findtext(f"{DAV}href")

@@ -13,14 +13,12 @@ from app.core import sql
 from app.core.db import Connection
 from app.core.times import iso
 from app.domain.bookings.lifecycle import Status
+from app.domain.bookings.meetings import CONFERENCE
 from app.domain.calendars.provider import FIELDS, Draft, Person
 from app.domain.feeds.entries import feed_entry, published
 from app.domain.notifications.language import DEFAULT
 
 SQL = sql.load("calendar_sync")
-
-CONFERENCE = "conference"
-"""The kind of a location whose link the host's calendar makes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ Source: RFC 5545; RFC 6638, section 7.1 (SCHEDULE-AGENT); [MS-STANOICAL] for X-M
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import Any
@@ -22,12 +22,13 @@ from app.domain.calendars.zones import iana
 # a week of minutes would fill the database; nobody's calendar needs more of one series in a year
 _MOST_OCCURRENCES = 10_000
 _FOLD = re.compile(r"\r?\n[ \t]")
-_ZONES = re.compile(r"^BEGIN:VTIMEZONE\r?\n.*?^END:VTIMEZONE\r?\n", flags=re.MULTILINE | re.DOTALL | re.IGNORECASE)
+_ZONE = re.compile(r"^(?:BEGIN|END):VTIMEZONE[ \t]*\r?\n?", flags=re.MULTILINE | re.IGNORECASE)
 _ZONE_ID = re.compile(r"^TZID[^:\r\n]*:([^\r\n]*)", flags=re.MULTILINE | re.IGNORECASE)
 _LOCATION = re.compile(r"^X-LIC-LOCATION:([^\r\n]*)", flags=re.MULTILINE | re.IGNORECASE)
 _TZID = re.compile(r';TZID=(?:"([^"\r\n]*)"|([^";:,\r\n]*))(?=[;:])', flags=re.IGNORECASE)
 _TIMES = ("DTSTART", "DTEND", "RECURRENCE-ID", "EXDATE", "RDATE")
 _FREE = frozenset({"FREE", "WORKINGELSEWHERE"})
+_UNKNOWN = "~"
 # a VEVENT of the library's; what its types leave open is caught as unreadable
 Event = Any
 _UNREADABLE = (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError)
@@ -132,8 +133,9 @@ def mark_of(event: Event) -> UUID | None:
 def _events(text: str, place: tzinfo) -> list[Event]:
     """The VEVENTs, a series first, all their times with a zone. place: for times without one."""
     text = _FOLD.sub("", text)
-    made = dict(_made(block) for block in _ZONES.findall(text))
-    calendar = Calendar.from_ical(_TZID.sub(lambda match: _renamed(match, made), _ZONES.sub("", text)))
+    rest, blocks = _parted(text)
+    made = dict(map(_made, blocks))
+    calendar = Calendar.from_ical(_TZID.sub(_renamed, rest))
     events = calendar.walk("VEVENT")
     for event in events:
         for name in _TIMES:
@@ -141,16 +143,32 @@ def _events(text: str, place: tzinfo) -> list[Event]:
                 del event[name]
             for value in _listed(event.get(name)):
                 for each in getattr(value, "dts", [value]):
-                    each.dt = _placed(each.dt, made.get(str(value.params.get("TZID", "")), place))
+                    each.dt = _placed(
+                        each.dt, made.get(str(value.params.get("TZID", "")).removeprefix(_UNKNOWN), place)
+                    )
     events = [each for each in events if "DTSTART" in each]
     return sorted(events, key=lambda each: "RECURRENCE-ID" in each)
 
 
-def _renamed(match: re.Match[str], made: Mapping[str, tzinfo]) -> str:
+def _parted(text: str) -> tuple[str, list[str]]:
+    """All but the VTIMEZONEs, and those."""
+    kept, blocks, at, begun = [], list[str](), 0, None
+    for found in _ZONE.finditer(text):
+        begins = found[0][:5].upper() == "BEGIN"
+        if begins and begun is None:
+            kept.append(text[at : found.start()])
+            begun = found.start()
+        elif not begins and begun is not None:
+            blocks.append(text[begun : found.end()])
+            at, begun = found.end(), None
+    return "".join([*kept, text[at:] if begun is None else ""]), blocks
+
+
+def _renamed(match: re.Match[str]) -> str:
+    """IANA's name, or one that the library cannot make anything of, so that its times come without a zone."""
     name = match[1] if match[1] is not None else match[2]
     known = iana(name)
-    # what stays as it is is none of the library's zones either, so that its times come without one
-    return f";TZID={known}" if known and name not in made else f';TZID="{name}"'
+    return f";TZID={known}" if known else f';TZID="{_UNKNOWN}{name}"'
 
 
 def _made(block: str) -> tuple[str, tzinfo]:
@@ -218,7 +236,8 @@ def _filled(event: Event, window: Window) -> Event:
 
 def _changed_at(events: Iterable[Event]) -> datetime | None:
     found = [_at(each, "LAST-MODIFIED") for each in events]
-    return max((each for each in found if isinstance(each, datetime) and each.tzinfo is not None), default=None)
+    aware = [each.astimezone(UTC) for each in found if isinstance(each, datetime) and each.tzinfo is not None]
+    return max(aware, default=None)
 
 
 def _at(event: Event, name: str) -> Any:

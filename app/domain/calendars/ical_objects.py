@@ -18,7 +18,7 @@ from app.domain.calendars.provider import FIELDS, Draft, Person
 # RFC 5545, section 3.1, as in bookings.ical
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029]")
 _IN_A_PARAMETER = str.maketrans('"\\', "'/")
-_LINE = re.compile(r"[^\r\n]*(?:\r?\n[ \t][^\r\n]*)*(?:\r?\n|$)")
+_LINE = re.compile(r"[^\n]*(?:\n[ \t][^\n]*)*(?:\n|$)")
 _NAME = re.compile(r"[A-Za-z0-9-]+")
 # what a field is made of; a new end takes the place of a duration, too
 _PROPERTIES = {
@@ -53,7 +53,7 @@ def new_object(mark: UUID, draft: Draft, at: datetime) -> bytes:
 
 def edited(text: str, draft: Draft, changed: frozenset[str], at: datetime) -> bytes:
     """An object with the fields (see FIELDS) that are named as the draft has them. Of attendees, only those that were
-    ours are replaced. Raises ValueError where there is no event in it."""
+    ours are replaced. text: bytes that are no UTF-8 as surrogates. Raises ValueError where there is no event in it."""
     lines = _LINE.findall(text)
     begins, ends = _master(lines)
     names = _ALWAYS.union(*(_PROPERTIES[field] for field in changed & frozenset(FIELDS)))
@@ -62,7 +62,7 @@ def edited(text: str, draft: Draft, changed: frozenset[str], at: datetime) -> by
     wanted = _event(draft, max([draft.sequence, *sequences]), at).to_ical().decode()
     fresh = [line for line in _LINE.findall(wanted) if _name(line) in names]
     kept = _without(before, names)
-    return "".join([*lines[:begins], kept[0], *fresh, *kept[1:], *lines[ends:]]).encode()
+    return "".join([*lines[:begins], kept[0], *fresh, *kept[1:], *lines[ends:]]).encode("utf-8", "surrogateescape")
 
 
 def _event(draft: Draft, sequence: int, at: datetime) -> Event:

@@ -19,6 +19,7 @@ from app.domain.calendars import graph
 from app.domain.calendars.graph import Entry
 from app.domain.calendars.http import Answer, Http
 from app.domain.calendars.provider import (
+    DUPLICATE_NOT_FOUND,
     HORIZON,
     Access,
     CalendarGone,
@@ -176,7 +177,7 @@ class Microsoft:
     async def create(self, calendar: str, mark: UUID, draft: Draft) -> Written:
         """Graph remembers the transactionId: a second POST is refused, or answered with the event of the first.
 
-        Raises TryLater("duplicate_not_found") where Graph has made the event and it is nowhere in this calendar: it is
+        Raises TryLater(DUPLICATE_NOT_FOUND) where Graph has made the event and it is nowhere in this calendar: it is
         not known whether its owner has deleted it or moved it.
         """
         answer = await self._call("POST", f"{self._calendar(calendar)}/events", json=graph.body_of(draft, mark))
@@ -197,7 +198,7 @@ class Microsoft:
                     whole = await self._entry(calendar, entry["id"])
                     if whole is not None:
                         return whole
-        raise TryLater("duplicate_not_found")
+        raise TryLater(DUPLICATE_NOT_FOUND)
 
     async def _with_link(self, calendar: str, entry: Entry, draft: Draft) -> Entry:
         for pause in _LINK_PAUSES:
@@ -223,7 +224,10 @@ class Microsoft:
         if answer.status == 404:
             _check_mailbox(answer)
             raise await self._absence(calendar)
-        return _written(_content(answer), draft)
+        written = _content(answer)
+        if written.get("isCancelled") is True:
+            raise EventGone("event_cancelled")
+        return _written(written, draft)
 
     async def delete(self, calendar: str, remote_id: str) -> None:
         answer = await self._call("DELETE", self._event(calendar, remote_id))

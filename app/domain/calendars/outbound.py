@@ -69,7 +69,8 @@ async def note_written(conn: Connection, write: Write, written: Written, draft: 
     """What stands there now is the draft. False where somebody else had taken it over."""
     kept = {**as_kept(draft), "starts_at": iso(written.starts_at), "ends_at": iso(written.ends_at)}
     about = (write.org_id, write.id, write.leased_until, written.remote_id, kept, written.starts_at, written.ends_at)
-    return await conn.fetchval(SQL.note_written, *about, written.meeting_url, write.revision, now) is not None
+    more = (written.meeting_url, write.revision, now, draft.conference and written.meeting_url is None)
+    return await conn.fetchval(SQL.note_written, *about, *more) is not None
 
 
 async def note_removed(conn: Connection, write: Write, now: datetime) -> None:
@@ -92,15 +93,16 @@ async def note_unwritten(conn: Connection, write: Write, code: str, wait: timede
 async def look_first(conn: Connection, write: Write, now: datetime) -> None:
     """It was changed there by somebody else: whoever reads the calendar decides, at once, and then it may be written.
     In a transaction of the caller's."""
-    await conn.execute(
-        SQL.put_off_write,
-        write.org_id,
-        write.id,
-        write.leased_until,
-        now + max(_AFTER_A_LOOK, delay_after(write.attempts + 1)),
-    )
-    await conn.execute(SQL.insert_changes, write.org_id, write.calendar_id, [write.id], now)
+    await look_soon(conn, write, now)
+    wait = max(_AFTER_A_LOOK, delay_after(write.attempts + 1))
+    await conn.execute(SQL.put_off_write, write.org_id, write.id, write.leased_until, now + wait)
+
+
+async def look_soon(conn: Connection, write: Write, now: datetime) -> None:
+    """Whoever reads the calendar is to look at this entry, and at once. In a transaction of the caller's, before the
+    entry is locked: calendar, changes and entry are locked in this order everywhere."""
     await conn.execute(SQL.prompt_calendar, write.org_id, write.calendar_id, now)
+    await conn.execute(SQL.insert_changes, write.org_id, write.calendar_id, [write.id], now)
 
 
 async def clean(conn: Connection, now: datetime) -> bool:

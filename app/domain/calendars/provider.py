@@ -38,6 +38,10 @@ class TryLater(CalendarError):
         self.seconds = seconds
 
 
+DUPLICATE_NOT_FOUND = "duplicate_not_found"
+"""The code of a TryLater: one was made for this mark, and cannot be found."""
+
+
 class Refused(CalendarError):
     """The provider understood and said no, and will again: no permission, an event that it will not take."""
 
@@ -216,7 +220,7 @@ class Provider(Protocol):
 
     async def create(self, calendar: str, mark: UUID, draft: Draft) -> Written:
         """Make the event, or find the one that was made for this mark by a call whose answer was lost, and bring it to
-        the draft. Never two for one mark. Raises EventGone where an event of this mark was made, and has been deleted."""
+        the draft. Never two for one mark. Raises EventGone where one was made, and has been deleted."""
         ...
 
     async def update(self, calendar: str, remote_id: str, draft: Draft, changed: frozenset[str]) -> Written:

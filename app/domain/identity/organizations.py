@@ -25,9 +25,10 @@ _HANDLE = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 # Public addresses begin with a username, so the site's own first path segments are not for people.
 RESERVED_HANDLES = frozenset(
     (
-        "account admin api app assets auth book cancel confirm dashboard decline dev docs embed feeds healthz help "
-        "invite link login logout mcp metrics new oauth openapi pages password pricing privacy readyz reschedule "
-        "settings signup slotwire static status support system team teams terms v1 webhooks well-known www"
+        "account admin api app assets auth book calendars cancel confirm dashboard decline dev docs embed feeds "
+        "healthz help hooks invite link login logout mcp metrics new oauth openapi pages password pricing privacy "
+        "readyz reschedule settings signup slotwire static status support system team teams terms v1 webhooks "
+        "well-known www"
     ).split()
 )
 

@@ -116,6 +116,16 @@ def _rescheduled(news: News) -> Iterator[Owed]:
     yield from _hosts(news, news.previous, Kind.REMOVED, taken_back, only=before - after)
 
 
+def _updated(news: News) -> Iterator[Owed]:
+    """Of all that may be updated, people hear of another address, and of the link that they waited for."""
+    place = news.booking.get("location")
+    if news.previous is not None and news.previous.get("location", place) != place:
+        yield from _attendee(news, news.booking, Kind.LINK_READY, Method.REQUEST)
+        yield from _guests(news, news.booking, Kind.LINK_READY, Method.REQUEST)
+    else:
+        yield from _email_changed(news)
+
+
 def _email_changed(news: News) -> Iterator[Owed]:
     """The new address gets what it needs to come, the old one an end to it (RFC 5546, section 3.2.2.3), unless it is
     still that of a guest or host."""
@@ -141,7 +151,7 @@ _PLANS = {
     events.DECLINED: _declined,
     events.CANCELLED: _cancelled,
     events.RESCHEDULED: _rescheduled,
-    events.UPDATED: _email_changed,
+    events.UPDATED: _updated,
     events.OFFERED: _offered,
 }
 

@@ -28,12 +28,18 @@ class Kind(StrEnum):
     EMAIL_CHANGED = "email_changed"
     # to whoever is no longer part of it: the old address, or the host who was before
     REMOVED = "removed"
+    # of the video meeting that a host's calendar made
+    LINK_READY = "link_ready"
     REMINDER = "reminder"
     WAITLIST_OFFER = "waitlist_offer"
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105 -- the name of a letter
     WEBHOOK_DISABLED = "webhook_disabled"
     CALENDAR_REAUTH = "calendar_reauth"
+    # so much was changed there at once that its owner is asked first
+    CALENDAR_PAUSED = "calendar_paused"
+    # what was moved there, and could not be moved here
+    CALENDAR_RESTORED = "calendar_restored"
 
 
 class Role(StrEnum):

@@ -25,6 +25,8 @@ _BUTTONS = {
     "cancel": "stop",
 }
 _PROVIDERS = {"google": "Google", "microsoft": "Microsoft"}
+# what of a letter's facts are times
+_TIMES = frozenset({"until", "starts_at", "moved_to"})
 # what `reason` is when nobody answered a request (by: the system)
 _UNANSWERED = "unanswered"
 
@@ -105,7 +107,7 @@ def place_of(meeting: Meeting, words: Language) -> Detail | None:
         return None
     kind, given = meeting.location
     label, value, key = words.say("labels.where"), one_line(given or "", 1000), f"places.{kind}"
-    if kind == "link" and given and is_web_page(given):
+    if kind in {"link", "conference"} and given and is_web_page(given):
         return Detail(label, given, link=True)
     if kind == "phone" and value:
         return Detail(label, words.say("mail.detail", {"label": words.say(key), "text": value}))
@@ -149,8 +151,8 @@ def _is_unanswered(letter: Letter) -> bool:
 def _values(letter: Letter, words: Language) -> dict[str, str]:
     """What phrases may name."""
     facts = {name: one_line(text) for name, text in letter.facts.items()}
-    if "until" in facts:
-        facts["until"] = _spell_fact(letter, facts["until"])
+    for name in _TIMES & facts.keys():
+        facts[name] = _spell_fact(letter, facts[name])
     for unit in {"days", "minutes"} & facts.keys():
         facts[unit] = words.count(unit.removesuffix("s"), facts[unit])
     if "provider" in facts:
@@ -216,8 +218,12 @@ def _details(letter: Letter, words: Language, values: Mapping[str, str]) -> Iter
         yield from detail("webhook", values["url"])
         reason = values.get("reason", "")
         yield from detail("reason", words.say(f"reasons.{reason}") if words.has(f"reasons.{reason}") else reason)
-    elif letter.kind is Kind.CALENDAR_REAUTH:
+    elif letter.kind in {Kind.CALENDAR_REAUTH, Kind.CALENDAR_PAUSED}:
         yield from detail("account", values["account"])
+    elif letter.kind is Kind.CALENDAR_RESTORED:
+        yield from detail("moved_to", values.get("moved_to", ""))
+        reason = f"reasons.{values['reason']}"
+        yield from detail("reason", words.say(reason) if words.has(reason) else "")
 
 
 def _people(letter: Letter, meeting: Meeting, words: Language) -> Iterator[Detail]:

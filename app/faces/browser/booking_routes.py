@@ -9,6 +9,7 @@ from app.faces.browser.booking_shapes import (
     HistoryShown,
     ReservationIn,
     ReservationShown,
+    SessionBookingReadShown,
     SessionBookingShown,
     SessionBookingsQuery,
 )
@@ -123,7 +124,9 @@ _BOOKINGS = (
         replays=True,
         problems=_BOOKED,
     ),
-    route("GET", "bookings/{id}", bookings.read, "bookings:read", "Read a booking", answer=_BOOKING),
+    route(
+        "GET", "bookings/{id}", bookings.read, "bookings:read", "Read a booking", answer=Data(SessionBookingReadShown)
+    ),
     route(
         *("GET", "bookings/{id}/history", bookings.history, "bookings:read", "Read a booking's history"),
         answer=DataList(HistoryShown),

@@ -22,6 +22,7 @@ from app.domain.bookings.models import (
     UnitShown,
     represent,
 )
+from app.domain.calendars.choices import CalendarEntryShown
 from app.faces.browser.shapes import SessionResourcesQuery
 from app.faces.rest.shapes.booking_lists import Period
 from app.faces.rest.shapes.resources import check_period
@@ -103,6 +104,12 @@ class SessionBookingShown(ReservationShown):
     created_at: Time
     updated_at: Time
     history: list[SessionStepShown]
+
+
+class SessionBookingReadShown(SessionBookingShown):
+    """calendar_events: how it stands in its hosts' calendars."""
+
+    calendar_events: list[CalendarEntryShown]
 
 
 class SessionBookingsQuery(Numbers, Period):

@@ -46,7 +46,8 @@ async def create(call: Call) -> web.Response:
 
 
 async def read(call: Call) -> web.Response:
-    return call.answer(booking_out(await rest.read_one(call)))
+    booking = await rest.read_one(call)
+    return call.answer({**booking_out(booking), "calendar_events": await rest.standing_of(call, booking)})
 
 
 async def list_all(call: Call) -> web.Response:

@@ -7,6 +7,7 @@ by the same handlers.
 from app.domain.webhooks.subscriptions import WebhookShown
 from app.faces.browser import audit, entry, keys, numbered, sessions
 from app.faces.browser.booking_routes import ROUTES as BOOKING_ROUTES
+from app.faces.browser.calendar_routes import ROUTES as CALENDAR_ROUTES
 from app.faces.browser.shapes import (
     AcceptedShown,
     ApiKeyShown,
@@ -336,5 +337,6 @@ ROUTES: tuple[SessionRoute | EntryRoute, ...] = (
     *_PEOPLE,
     *_THINGS,
     *_WEBHOOKS,
+    *CALENDAR_ROUTES,
     *BOOKING_ROUTES,
 )

@@ -26,7 +26,13 @@ _AHEAD = timedelta(days=14)
 _MOST_DAYS = 7
 _MOST_CLOCKS = 12
 _SOME_TIME = "2026-05-01T14:00:00+02:00"
-_WHERE = {"in_person": "in person", "phone": "by phone", "link": "online", "resource": "in a room of the host's"}
+_WHERE = {
+    "in_person": "in person",
+    "phone": "by phone",
+    "link": "online",
+    "resource": "in a room of the host's",
+    "conference": "online",
+}
 # What would be markup on a line, or begin a link of GitHub's (GFM, "Autolinks"), or a block at the beginning of a line.
 # E-mail addresses are no text to it however they are escaped, except as code.
 _MARKUP = re.compile(

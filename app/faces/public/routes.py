@@ -6,6 +6,7 @@ from dataclasses import replace
 from app.domain.bookings.lifecycle import Action
 from app.domain.identity.account_tokens import AccountPurpose
 from app.faces.public import accounts, book, calendars, markdown, moves, offers, optouts, tokens, waitlist
+from app.faces.public.calendar_routes import ROUTES as CALENDAR_ROUTES
 from app.faces.public.shapes import (
     AccountShown,
     BookingPageShown,
@@ -277,6 +278,7 @@ ROUTES = (
         calendars.feed,
         Operation("Subscribe to a host's bookings", media=MEDIA, problems=("link_not_found",), name="get_feed"),
     ),
+    *CALENDAR_ROUTES,
 )
 
 _DECIDED = Operation(

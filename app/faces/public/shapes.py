@@ -119,6 +119,31 @@ class PasswordSet(TypedDict):
     email: Mail
 
 
+class ConsentQuery(QueryModel):
+    """What a provider sends a person back with; it may add more."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    state: str = Field(min_length=1, max_length=200)
+    code: str | None = Field(default=None, max_length=4000)
+    error: str | None = Field(default=None, max_length=200)
+
+
+class ConsentTaken(TypedDict):
+    """The account that is connected now."""
+
+    provider: Literal["google", "microsoft"]
+    account: str
+
+
+class HookQuery(QueryModel):
+    """validationToken: Microsoft's handshake, which is answered with the token itself."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    validation_token: str | None = Field(default=None, alias="validationToken", min_length=1, max_length=4096)
+
+
 class PublicQuestion(TypedDict):
     id: str
     label: str

@@ -19,6 +19,7 @@ from app.domain.bookings.queries import check_part_in, get_booking
 from app.domain.bookings.reschedule import reschedule_booking
 from app.domain.bookings.tokens import tokens_of
 from app.domain.bookings.transitions import change_status
+from app.domain.calendars.choices import CalendarEntryShown, list_standing
 from app.domain.identity.models import Principal
 from app.faces.rest.shapes.bookings import AttendeeIn, BookingIn, BookingPatch, FinishIn, RescheduleIn
 from app.web import idempotency
@@ -81,11 +82,17 @@ async def create(call: Call) -> web.Response:
 
 
 async def read(call: Call) -> web.Response:
-    return call.answer(shown_to(call.principal, await read_one(call)))
+    booking = await read_one(call)
+    return call.answer({**shown_to(call.principal, booking), "calendar_events": await standing_of(call, booking)})
 
 
 async def read_one(call: Call) -> Booking:
     return await get_booking(call.conn, call.principal.org_id, await booking_of(call))
+
+
+async def standing_of(call: Call, booking: Booking) -> list[CalendarEntryShown]:
+    """How it stands in its hosts' calendars."""
+    return await list_standing(call.conn, booking.org_id, booking.id)
 
 
 async def booking_of(call: Call) -> UUID:

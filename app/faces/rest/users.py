@@ -8,6 +8,7 @@ from app.core.db import Connection
 from app.core.errors import Conflict
 from app.core.ids import Kind, encode
 from app.domain.availability.schedules import create_default_schedule
+from app.domain.calendars.connections import disconnect_all
 from app.domain.identity import people
 from app.domain.identity.account_tokens import awaits_password
 from app.domain.identity.models import User
@@ -83,6 +84,7 @@ async def delete(call: Call) -> web.Response:
 
     async def remove(conn: Connection) -> None:
         await people.remove_person(conn, call.principal, user_id, call.now)
+        await disconnect_all(conn, call.principal.org_id, user_id, call.now)
         await note(conn, call, "member.removed", encode(Kind.USER, user_id))
 
     await call.write(remove)

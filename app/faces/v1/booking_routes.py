@@ -5,7 +5,7 @@ from typing import Any
 from app.domain.bookings.models import BookingShown
 from app.faces.rest import booking_lists, bookings, slots
 from app.faces.rest.shapes.booking_lists import BookingsQuery, CountsShown, StatsQuery
-from app.faces.rest.shapes.bookings import BookingIn, BookingPatch, FinishIn, RescheduleIn
+from app.faces.rest.shapes.bookings import BookingIn, BookingPatch, BookingReadShown, FinishIn, RescheduleIn
 from app.faces.rest.shapes.slots import SlotsQuery, SlotsShown
 from app.web.calendars import MEDIA, InviteQuery
 from app.web.operation import Many, One, Operation
@@ -81,7 +81,13 @@ ROUTES = (
             problems=("invalid_transition", *_DECIDED),
         ),
     ),
-    Route("GET", "/v1/bookings/{id}", bookings.read, "bookings:read", Operation("Read a booking", answer=_BOOKING)),
+    Route(
+        "GET",
+        "/v1/bookings/{id}",
+        bookings.read,
+        "bookings:read",
+        Operation("Read a booking", answer=One("booking", BookingReadShown)),
+    ),
     Route(
         "GET",
         "/v1/bookings/{id}/invite.ics",

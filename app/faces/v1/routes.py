@@ -20,6 +20,7 @@ from app.faces.rest.shapes.resources import (
 )
 from app.faces.rest.shapes.schedules import ScheduleIn, SchedulePatch, ScheduleShown
 from app.faces.v1.booking_routes import ROUTES as BOOKING_ROUTES
+from app.faces.v1.calendar_routes import ROUTES as CALENDAR_ROUTES
 from app.faces.v1.people_routes import ROUTES as PEOPLE_ROUTES
 from app.faces.v1.waitlist_routes import ROUTES as WAITLIST_ROUTES
 from app.faces.v1.webhook_routes import ROUTES as WEBHOOK_ROUTES
@@ -224,5 +225,6 @@ ROUTES = (
     ),
     *BOOKING_ROUTES,
     *WAITLIST_ROUTES,
+    *CALENDAR_ROUTES,
     *WEBHOOK_ROUTES,
 )

@@ -120,5 +120,5 @@ def _types(routes: Sequence[AnyRoute]) -> Iterator[Any]:
         yield from filter(None, (operation.body, operation.query))
         if isinstance(route, Route) and route.by_token and route.by_token.operation.answer:
             yield route.by_token.operation.answer
-        if shown is not None:
-            yield shown.shown if isinstance(shown, One | Many | Data) else shown
+        for each in filter(None, (shown, *(other.answer for other in operation.besides))):
+            yield each.shown if isinstance(each, One | Many | Data) else each

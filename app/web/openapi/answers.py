@@ -4,7 +4,7 @@ The one rule: a status that is not here is a bug, of the document or of the serv
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from app.web.catalog import CATALOG, by_status
@@ -208,9 +208,20 @@ def successes(
             "headers": headers("Idempotent-Replayed"),
             "content": {_JSON: {"schema": schema}},
         }
+    for each in operation.besides:
+        more = replace(operation, answer=each.answer, media=each.media, status=each.status)
+        found[str(each.status)] = _besides(more, schemas)
     if reads:
         found["304"] = {"description": "Unchanged since the ETag that If-None-Match names.", "headers": own}
     return dict(sorted(found.items()))
+
+
+def _besides(operation: Operation, schemas: Schemas) -> Schema:
+    described: Schema = {"description": _DESCRIPTIONS[operation.status], "headers": headers()}
+    if operation.answer is not None or operation.media:
+        media = operation.media or _JSON
+        described["content"] = {media: {"schema": _shown(operation, schemas, None)}}
+    return described
 
 
 def _shown(operation: Operation, schemas: Schemas, other: Operation | None) -> Schema:
@@ -220,7 +231,12 @@ def _shown(operation: Operation, schemas: Schemas, other: Operation | None) -> S
     return schema if other is None else {"anyOf": [schema, body_schema(other, schemas, replayed=False)]}
 
 
-_DESCRIPTIONS = {200: "As it is now.", 201: "Made.", 202: "Accepted; it will be done in a moment."}
+_DESCRIPTIONS = {
+    200: "As it is now.",
+    201: "Made.",
+    202: "Accepted; it will be done in a moment.",
+    303: "The way goes on at Location.",
+}
 
 
 def problem_responses(codes: Iterable[str], dialect: Dialect, *, page: bool) -> tuple[Schema, Schema]:

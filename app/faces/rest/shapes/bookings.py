@@ -7,6 +7,8 @@ from pydantic import ConfigDict, Field, model_validator
 
 from app.core.ids import Kind, decode
 from app.domain.bookings.holds import LONGEST_SECONDS
+from app.domain.bookings.models import BookingShown
+from app.domain.calendars.choices import CalendarEntryShown
 from app.faces.rest.shapes.kinds import Reference
 from app.web.fields import (
     Email,
@@ -132,6 +134,12 @@ class FinishIn(WireModel):
     answers: list[AnswerIn] | None = Field(default=None, max_length=100)
     guests: list[GuestIn] | None = Field(default=None, max_length=50)
     notes: Text | None = None
+
+
+class BookingReadShown(BookingShown):
+    """calendar_events: how it stands in its hosts' calendars."""
+
+    calendar_events: list[CalendarEntryShown]
 
 
 class RescheduleIn(WireModel):

@@ -96,7 +96,7 @@ class CapsIn(WireModel):
     month: int | None = Field(default=None, ge=1, le=100_000)
 
 
-PlaceKind = Literal["in_person", "phone", "link", "resource"]
+PlaceKind = Literal["in_person", "phone", "link", "resource", "conference"]
 
 
 class PlaceIn(WireModel):
