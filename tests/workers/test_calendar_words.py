@@ -172,3 +172,5 @@ async def test_a_report_without_the_provider_says_so_and_tells_the_rest(room: Ro
     assert [each["kind"] for each in found["differences"]] == ["not_written"]
     room.fake.oauth.revoke(ACCOUNT)
     assert (await report(room))["error"] == "invalid_grant"
+    await room.synced()
+    assert (await report(room))["error"] == "needs_reauth"
