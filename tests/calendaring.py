@@ -24,6 +24,7 @@ from app.domain.calendars.outbound import claim_writes, plan_writes
 from app.domain.webhooks.addresses import Guard
 from app.domain.webhooks.deliver import open_session
 from tests.fakes.google import FakeGoogle
+from tests.fakes.microsoft import FakeMicrosoft
 from tests.support import Api, Tenant, booking_body
 from workers.calendar_endings import end_some
 from workers.calendar_reads import read_calendar
@@ -90,7 +91,7 @@ async def working(settings: Settings) -> AsyncIterator[Worker]:
 async def connect(
     worker: Worker,
     tenant: Tenant,
-    fake: FakeGoogle,
+    fake: FakeGoogle | FakeMicrosoft,
     *,
     account: str = ACCOUNT,
     provider: str = "google",

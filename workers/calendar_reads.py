@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from app.core import db, sql
 from app.core.logs import logger
-from app.domain.calendars import mirror
+from app.domain.calendars import mirror, outbound
 from app.domain.calendars.access import Roads, reach
 from app.domain.calendars.connections import lose_access
 from app.domain.calendars.mirror import LeaseLost, Reading, Seen
@@ -125,6 +125,8 @@ async def _sync_fully(holder: _Holder, provider: Provider, window: Window) -> No
         raise TryLater("no_token")
     about = (holder.reading, generation, window, token, seen, holder.fresh)
     await holder.within(lambda conn, now: mirror.finish_generation(conn, *about, now))
+    # what was booked in the moment in which the calendar was connected
+    await holder.within(lambda conn, now: outbound.plan_missing(conn, holder.reading.org_id, holder.reading.id, now))
 
 
 async def _add(some: tuple[Reading, int, Sequence[RemoteEvent], Seen], conn: db.Connection, now: datetime) -> None:

@@ -168,9 +168,20 @@ where x.org_id = $1 and x.id = any($2::uuid[]);
 -- Agreed and to come, of whoever writes to this calendar, and in no calendar of theirs.
 select b.id as booking_id, b.code, b.starts_at, b.ends_at
 from calendars c
-join bookings b on b.org_id = c.org_id and b.ends_at > $3 and b.status in ('SCHEDULED', 'RESCHEDULED')
-    and (b.assigned_to_id = c.user_id or b.host_ids @> array[c.user_id]
-         or (b.resource_id is not null and b.created_by_user_id = c.user_id))
+cross join lateral (
+    -- three branches, since each has an index that the others have no use for; nothing takes longer than these days
+    select o.id from bookings o
+    where o.org_id = c.org_id and o.assigned_to_id = c.user_id and o.starts_at > $3::timestamptz - interval '62 days'
+    union
+    select o.id from bookings o
+    where o.org_id = c.org_id and cardinality(o.host_ids) > 1 and o.host_ids @> array[c.user_id]
+      and o.starts_at > $3::timestamptz - interval '62 days'
+    union
+    select o.id from bookings o
+    where o.org_id = c.org_id and o.resource_id is not null and o.created_by_user_id = c.user_id
+      and o.starts_at > $3::timestamptz - interval '62 days'
+) own
+join bookings b on b.org_id = c.org_id and b.id = own.id and b.ends_at > $3 and b.status in ('SCHEDULED', 'RESCHEDULED')
 where c.org_id = $1 and c.id = $2 and c.is_write_target
   and not exists (select from calendar_events x
                   where x.org_id = b.org_id and x.thread = b.ical_uid and x.user_id = c.user_id and x.removed_at is null)

@@ -9,15 +9,12 @@ with due as (
     returning no, org_id, ref_id, data, attempts
 )
 select d.org_id, d.ref_id, d.data, d.attempts, e.type, e.at, e.body, e.booking_id, b.ical_uid, t.reminders_minutes_before,
-       (select jsonb_agg(jsonb_build_object('user_id', u.id, 'address', u.email, 'writes', k.provider is not null,
-                                            'invites', coalesce(k.provider = 'microsoft', false)) order by u.id)
+       (select jsonb_agg(jsonb_build_object('user_id', u.id, 'address', u.email, 'writes', exists (
+                   select from calendars c
+                   join calendar_connections n on n.org_id = c.org_id and n.id = c.connection_id
+                       and n.status in ('active', 'paused')
+                   where c.org_id = u.org_id and c.user_id = u.id and c.is_write_target)) order by u.id)
         from users u
-        left join lateral (
-            select n.provider
-            from calendars c
-            join calendar_connections n on n.org_id = c.org_id and n.id = c.connection_id and n.status = 'active'
-            where c.org_id = u.org_id and c.user_id = u.id and c.is_write_target
-        ) k on true
         where u.org_id = d.org_id and u.disabled_at is null
           and u.id = any(b.host_ids || coalesce(p.host_ids, '{}'))) as hosts,
        -- of what has no host, whose it is decides; where they have left, whoever manages the organization

@@ -19,6 +19,7 @@ from app.core.errors import Conflict, InvalidInput, NotFound
 from app.core.ids import Kind, encode
 from app.core.shown import CalendarRef, Link, Time, UserRef, Zone, one_of
 from app.core.times import iso
+from app.domain.calendars.access import IN_USE
 from app.domain.calendars.outbound import remake
 from app.domain.identity.models import Principal
 
@@ -30,9 +31,8 @@ STATUSES = ("active", "needs_reauth", "paused", "disconnected")
 POLICIES = ("fail_closed", "fail_open", "warn")
 StalePolicy = Literal["fail_closed", "fail_open", "warn"]
 
-_READABLE = frozenset({"active", "paused"})
 _MOST = 10_000
-_NO_SUCH = "No such calendar in this organization."
+NO_SUCH = "No such calendar in this organization."
 _NOTHING_WAITS = "Nothing waits for your word here: no change of this account's calendars is held back."
 _NOT_WRITABLE = "this calendar can only be read; choose another one of the account, or get the right to change it there"
 
@@ -136,7 +136,7 @@ def represent_calendar(calendar: Calendar, now: datetime) -> ConnectedCalendar:
         "is_primary": calendar.is_primary,
         "stale_policy": calendar.stale_policy,
         "synced_at": _iso(calendar.synced_at),
-        "fresh": believed and calendar.status in _READABLE,
+        "fresh": believed and calendar.status in IN_USE,
         "known_until": _iso(calendar.known_until),
         "push": calendar.has_push,
         "error": calendar.error,
@@ -170,7 +170,7 @@ async def get_calendar(conn: Connection, principal: Principal, calendar_id: UUID
     about = (principal.org_id, None, 1, principal.only_own_user_id, calendar_id, None)
     row = await conn.fetchrow(SQL.list_calendars, *about)
     if row is None:
-        raise NotFound(_NO_SUCH)
+        raise NotFound(NO_SUCH)
     return _calendar(row)
 
 
@@ -202,7 +202,7 @@ async def sync_now(conn: Connection, principal: Principal, calendar_id: UUID, no
     """Have it read at once, also where its provider asked to be left alone for a while. Raises NotFound, and Conflict
     for one that cannot be read, or that nobody reads."""
     found = await get_calendar(conn, principal, calendar_id)
-    if found.status not in _READABLE:
+    if found.status not in IN_USE:
         raise Conflict("This account has to be connected again before its calendars can be read.")
     if await conn.fetchval(SQL.ask_for_sync, principal.org_id, calendar_id, now) is None:
         raise Conflict("This calendar is not read: it does not count, and nothing is written there. Set read_busy.")

@@ -17,6 +17,7 @@ from app.core.errors import Conflict, LinkExpired
 from app.core.ids import Kind, encode, new_id
 from app.core.vault import Vault, derive, digest
 from app.domain.bookings.events import CALENDAR_DISCONNECTED, CALENDAR_PAUSED, CalendarShown, calendar_event
+from app.domain.calendars.outbound import plan_missing
 from app.domain.calendars.provider import RemoteCalendar
 from app.domain.identity.models import Principal
 
@@ -94,7 +95,7 @@ async def save_account(
     await save_calendars(conn, org_id, connection_id, user_id, calendars, now)
     target = await conn.fetchval(SQL.choose_first_target, org_id, connection_id, now)
     if target is not None:
-        await conn.execute(SYNC.plan_missing, org_id, target, now)
+        await plan_missing(conn, org_id, target, now)
     return connection_id
 
 

@@ -50,7 +50,7 @@ async def wish_of(conn: Connection, org_id: UUID, booking_id: UUID, user_id: UUI
         location=entry.location,
         starts_at=entry.starts_at,
         ends_at=entry.ends_at,
-        timezone=row["timezone"],
+        timezone=row["user_timezone"],
         # one of several hosts makes the meeting, the others get its link
         conference=kind == CONFERENCE and not entry.location and row["leads"],
         organizer=owner,

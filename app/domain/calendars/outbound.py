@@ -59,6 +59,11 @@ async def plan_writes(conn: Connection, now: datetime) -> int:
     return int(await conn.fetchval(SQL.plan_writes, now))
 
 
+async def plan_missing(conn: Connection, org_id: UUID, calendar_id: UUID, now: datetime) -> None:
+    """Let everything be written that is agreed, to come and in no calendar yet, where this one is written to."""
+    await conn.execute(SQL.plan_missing, org_id, calendar_id, now)
+
+
 async def claim_writes(conn: Connection, but: Sequence[UUID], now: datetime) -> list[Write]:
     """The next few entries that are due, but of these connections."""
     rows = await conn.fetch(SQL.claim_writes, now, now + LEASE, list(but))

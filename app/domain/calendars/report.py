@@ -17,12 +17,24 @@ from typing_extensions import TypedDict
 
 from app.core import sql
 from app.core.db import Connection
+from app.core.errors import NotFound
 from app.core.ids import Kind, encode
 from app.core.shown import BookingRef, CalendarRef, Time, one_of
 from app.core.times import iso
 from app.domain.bookings.lifecycle import AGREED, Status
+from app.domain.calendars.access import IN_USE, Roads, reach
+from app.domain.calendars.choices import NO_SUCH
 from app.domain.calendars.outbound import remake
-from app.domain.calendars.provider import HORIZON, PAST, CalendarError, EventGone, Provider, RemoteEvent, Window
+from app.domain.calendars.provider import (
+    HORIZON,
+    PAST,
+    AccessLost,
+    CalendarError,
+    EventGone,
+    Provider,
+    RemoteEvent,
+    Window,
+)
 from app.domain.calendars.verdict import Times
 
 SQL = sql.load("calendars")
@@ -136,13 +148,24 @@ def represent_report(report: Report) -> ReportShown:
     }
 
 
+async def reach_for_report(roads: Roads, org_id: UUID, connection_id: UUID, status: str) -> Provider | CalendarError:
+    """The account, or why it cannot be looked at."""
+    if status not in IN_USE:
+        return AccessLost(status)
+    try:
+        return await reach(roads, org_id, connection_id)
+    except CalendarError as error:
+        return error
+
+
 async def compare(
     conn: Connection, org_id: UUID, calendar_id: UUID, provider: Provider | CalendarError, now: datetime
 ) -> Report:
     """Look at the calendar, and at what is to stand there. provider: the account, or why there is none. It is only
-    read; no transaction of the caller's may be open meanwhile."""
+    read; no transaction of the caller's may be open meanwhile. Raises NotFound for a calendar that has gone."""
     place = await conn.fetchrow(SQL.find_place, org_id, calendar_id)
-    assert place is not None  # noqa: S101 -- whoever asks has seen the calendar
+    if place is None:
+        raise NotFound(NO_SUCH)
     window = Window(now - PAST, now + HORIZON, place["timezone"])
     looked: _Looked | CalendarError
     if isinstance(provider, CalendarError):

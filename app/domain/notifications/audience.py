@@ -1,8 +1,8 @@
 """Who is told of what: a pure table from events to letters.
 
 The one rule: a calendar entry is asked for (REQUEST) once somebody has agreed to it, and taken back (CANCEL) only from
-those who were asked. Where a calendar is written directly, or its provider invites by itself, mails carry no second
-invitation. Source: RFC 5546, sections 3.2.2 and 3.2.5; the API contract, "Mail".
+those who were asked. Where a calendar is written directly, its owner gets no second invitation by mail.
+Source: RFC 5546, sections 3.2.2 and 3.2.5; the API contract, "Mail".
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,12 +23,12 @@ Shown = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """writes: their calendar is connected, and we write it. invites: its provider mails the others by itself."""
+    """writes: their calendar is connected, and we write it. Nobody is invited by that: what we write there names the
+    others in its text alone."""
 
     user_id: UUID
     address: str
     writes: bool = False
-    invites: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def letters_owed(news: News) -> list[Owed]:
 def reminders_owed(booking: Shown, unwanted: frozenset[str]) -> list[Owed]:
     """To the attendee and whom they bring; hosts have their calendar. unwanted: addresses in small letters."""
     news = News(events.REMINDER, booking, None, {})
-    people = [*_attendee(news, booking, Kind.REMINDER, None), *_guests(news, booking, Kind.REMINDER, None)]
+    people = [*_attendee(booking, Kind.REMINDER, None), *_guests(booking, Kind.REMINDER, None)]
     return list(_without_repeats(each for each in people if each.recipient.lower() not in unwanted))
 
 
@@ -82,8 +82,8 @@ def _confirmed(news: News) -> Iterator[Owed]:
 
 def _declined(news: News) -> Iterator[Owed]:
     """Nobody was asked to keep the time; whoever declined knows."""
-    yield from _attendee(news, news.booking, Kind.DECLINED, None)
-    yield from _waiting_guests(news, Kind.DECLINED)
+    yield from _attendee(news.booking, Kind.DECLINED, None)
+    yield from _waiting_guests(Kind.DECLINED)
     if len(news.booking["hosts"]) > 1:
         yield from _hosts(news, news.booking, Kind.DECLINED, None)
 
@@ -92,8 +92,8 @@ def _cancelled(news: News) -> Iterator[Owed]:
     if _was_agreed(news.booking):
         yield from _everybody(news, Kind.CANCELLED, Method.CANCEL)
     else:
-        yield from _attendee(news, news.booking, Kind.CANCELLED, None)
-        yield from _waiting_guests(news, Kind.CANCELLED)
+        yield from _attendee(news.booking, Kind.CANCELLED, None)
+        yield from _waiting_guests(Kind.CANCELLED)
         yield from _hosts(news, news.booking, Kind.CANCELLED, None)
 
 
@@ -104,13 +104,13 @@ def _rescheduled(news: News) -> Iterator[Owed]:
     if news.booking["status"] == Status.PENDING_CONFIRMATION:
         if taken_back:
             # The old time is gone at once. In a mail of its own: programs show whatever comes with a CANCEL as one.
-            yield from _attendee(news, news.previous, Kind.WITHDRAWN, taken_back)
-            yield from _guests(news, news.previous, Kind.WITHDRAWN, taken_back)
+            yield from _attendee(news.previous, Kind.WITHDRAWN, taken_back)
+            yield from _guests(news.previous, Kind.WITHDRAWN, taken_back)
             yield from _hosts(news, news.previous, Kind.WITHDRAWN, taken_back, only=before & after)
         yield from _asked_and_deciding(news)
     else:
-        yield from _attendee(news, news.booking, Kind.RESCHEDULED, Method.REQUEST)
-        yield from _guests(news, news.booking, Kind.RESCHEDULED, Method.REQUEST)
+        yield from _attendee(news.booking, Kind.RESCHEDULED, Method.REQUEST)
+        yield from _guests(news.booking, Kind.RESCHEDULED, Method.REQUEST)
         yield from _hosts(news, news.booking, Kind.RESCHEDULED, Method.REQUEST, only=before)
         yield from _hosts(news, news.booking, Kind.BOOKED, Method.REQUEST, only=after - before)
     yield from _hosts(news, news.previous, Kind.REMOVED, taken_back, only=before - after)
@@ -120,8 +120,8 @@ def _updated(news: News) -> Iterator[Owed]:
     """Of all that may be updated, people hear of another address, and of the link that they waited for."""
     place = news.booking.get("location")
     if news.previous is not None and news.previous.get("location", place) != place:
-        yield from _attendee(news, news.booking, Kind.LINK_READY, Method.REQUEST)
-        yield from _guests(news, news.booking, Kind.LINK_READY, Method.REQUEST)
+        yield from _attendee(news.booking, Kind.LINK_READY, Method.REQUEST)
+        yield from _guests(news.booking, Kind.LINK_READY, Method.REQUEST)
     else:
         yield from _email_changed(news)
 
@@ -131,18 +131,18 @@ def _email_changed(news: News) -> Iterator[Owed]:
     still that of a guest or host."""
     agreed = news.booking["status"] != Status.PENDING_CONFIRMATION
     request, cancel = (Method.REQUEST, Method.CANCEL) if agreed else (None, None)
-    yield from _attendee(news, news.booking, Kind.EMAIL_CHANGED, request)
+    yield from _attendee(news.booking, Kind.EMAIL_CHANGED, request)
     if news.previous is not None and news.previous["attendee"]:
         old = news.previous["attendee"]["email"].lower()
         others = {guest["email"].lower() for guest in news.booking["guests"]}
         others |= {host.address.lower() for host in news.hosts.values()}
-        yield from _attendee(news, news.previous, Kind.REMOVED, None if old in others else cancel)
+        yield from _attendee(news.previous, Kind.REMOVED, None if old in others else cancel)
     yield from _hosts(news, news.booking, Kind.EMAIL_CHANGED, request)
 
 
 def _offered(news: News) -> Iterator[Owed]:
     """The host hears of it when it is taken."""
-    yield from _attendee(news, news.booking, Kind.WAITLIST_OFFER, None)
+    yield from _attendee(news.booking, Kind.WAITLIST_OFFER, None)
 
 
 _PLANS = {
@@ -167,36 +167,36 @@ def _asked_and_deciding(news: News) -> Iterator[Owed]:
     deciders = () if news.booking["hosts"] else news.deciders
     attendee = news.booking.get("attendee")
     if attendee and attendee["email"].lower() not in {each.address.lower() for each in deciders}:
-        yield from _attendee(news, news.booking, Kind.PENDING, None)
+        yield from _attendee(news.booking, Kind.PENDING, None)
     yield from _hosts(news, news.booking, Kind.PENDING, None)
     for each in deciders:
         yield Owed(Kind.PENDING, Role.MEMBER, each.address, user_id=each.user_id)
 
 
 def _everybody(news: News, kind: Kind, method: Method) -> Iterator[Owed]:
-    yield from _attendee(news, news.booking, kind, method)
-    yield from _guests(news, news.booking, kind, method)
+    yield from _attendee(news.booking, kind, method)
+    yield from _guests(news.booking, kind, method)
     yield from _hosts(news, news.booking, kind, method)
 
 
-def _attendee(news: News, booking: Shown, kind: Kind, method: Method | None) -> Iterator[Owed]:
+def _attendee(booking: Shown, kind: Kind, method: Method | None) -> Iterator[Owed]:
     if booking.get("attendee"):
         address = booking["attendee"]["email"]
-        yield Owed(kind, Role.ATTENDEE, address, _message(news, address, method, elsewhere=_is_invited(news)))
+        yield Owed(kind, Role.ATTENDEE, address, method)
 
 
-def _guests(news: News, booking: Shown, kind: Kind, method: Method | None) -> Iterator[Owed]:
+def _guests(booking: Shown, kind: Kind, method: Method | None) -> Iterator[Owed]:
     attendee = booking["attendee"]["email"].lower() if booking.get("attendee") else None
     for guest in booking["guests"]:
         address = guest["email"]
         if address.lower() != attendee:
-            yield Owed(kind, Role.GUEST, address, _message(news, address, method, elsewhere=_is_invited(news)))
+            yield Owed(kind, Role.GUEST, address, method)
 
 
 def _waiting_guests(news: News, kind: Kind) -> Iterator[Owed]:
     """Guests hear of a request only when they wait for it, since the time that they knew was given up for it."""
     if news.booking.get("rescheduled_from_id"):
-        yield from _guests(news, news.booking, kind, None)
+        yield from _guests(news.booking, kind, None)
 
 
 def _hosts(
@@ -215,12 +215,6 @@ def _message(news: News, address: str, method: Method | None, *, elsewhere: bool
     if not elsewhere:
         return method
     return method if method is Method.CANCEL and address.lower() in news.asked else None
-
-
-def _is_invited(news: News) -> bool:
-    """Whether the provider of a host's calendar invites whoever comes to the booking."""
-    after = _host_ids(news.booking)
-    return any(host.invites for host in news.hosts.values() if host.user_id in after)
 
 
 def _host_ids(booking: Shown) -> frozenset[UUID]:

@@ -147,9 +147,7 @@ def _mails_of(row: sql.Row, body: dict[str, Any], sender: str | None) -> Iterabl
     if previous is not None and "hosts" not in previous:
         # an update names only what it changed
         previous = {**data["booking"], **previous}
-    hosts = (
-        Host(UUID(each["user_id"]), each["address"], each["writes"], each["invites"]) for each in row["hosts"] or ()
-    )
+    hosts = (Host(UUID(each["user_id"]), each["address"], each["writes"]) for each in row["hosts"] or ())
     asked = frozenset(each.lower() for each in row["asked"])
     facts = {"until": data["booking"]["hold_expires_at"]} if row["type"] == events.OFFERED else {}
     deciders = tuple(Host(UUID(each["user_id"]), each["address"]) for each in row["deciders"] or ())
