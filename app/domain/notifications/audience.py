@@ -64,7 +64,6 @@ def letters_owed(news: News) -> list[Owed]:
 
 def reminders_owed(booking: Shown, unwanted: frozenset[str]) -> list[Owed]:
     """To the attendee and whom they bring; hosts have their calendar. unwanted: addresses in small letters."""
-    news = News(events.REMINDER, booking, None, {})
     people = [*_attendee(booking, Kind.REMINDER, None), *_guests(booking, Kind.REMINDER, None)]
     return list(_without_repeats(each for each in people if each.recipient.lower() not in unwanted))
 
@@ -83,7 +82,7 @@ def _confirmed(news: News) -> Iterator[Owed]:
 def _declined(news: News) -> Iterator[Owed]:
     """Nobody was asked to keep the time; whoever declined knows."""
     yield from _attendee(news.booking, Kind.DECLINED, None)
-    yield from _waiting_guests(Kind.DECLINED)
+    yield from _waiting_guests(news, Kind.DECLINED)
     if len(news.booking["hosts"]) > 1:
         yield from _hosts(news, news.booking, Kind.DECLINED, None)
 
@@ -93,7 +92,7 @@ def _cancelled(news: News) -> Iterator[Owed]:
         yield from _everybody(news, Kind.CANCELLED, Method.CANCEL)
     else:
         yield from _attendee(news.booking, Kind.CANCELLED, None)
-        yield from _waiting_guests(Kind.CANCELLED)
+        yield from _waiting_guests(news, Kind.CANCELLED)
         yield from _hosts(news, news.booking, Kind.CANCELLED, None)
 
 
