@@ -38,6 +38,7 @@ _WITH_PUSH = 10
 _JITTER = 0.2
 _LONGEST_WAIT = timedelta(hours=1)
 _REST = timedelta(seconds=5)
+_SOON = timedelta(seconds=1)
 _log = logger("calendars")
 
 
@@ -58,8 +59,8 @@ async def read_calendar(roads: Roads, reading: Reading) -> None:
         spread = 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311
         wait = roads.settings.calendar_poll_seconds * (_WITH_PUSH if pushed else 1) * spread
         async with db.acquire(roads.pool) as conn:
-            again = roads.clock() + timedelta(seconds=wait)
-            await conn.execute(SQL.release_calendar, *holder.lease, again)
+            now = roads.clock()
+            await conn.execute(SQL.release_calendar, *holder.lease, now + timedelta(seconds=wait), now + _SOON)
 
 
 class _Holder:

@@ -243,9 +243,15 @@ where org_id = $1 and id = $2 and leased_until = $3
 returning id;
 
 -- name: release_calendar
--- Read; again at $4, or at once where a push came meanwhile.
-update calendars
-set next_poll_at = case when next_poll_at = leased_until then $4 else next_poll_at end, leased_until = null
+-- Read; again at $4, or when its channel is to be renewed, and at once where a push came meanwhile. At $5 where a change of ours
+-- is still to be looked at: somebody was writing it.
+update calendars c
+set next_poll_at = case when exists (select from calendar_changes g
+                                     where g.org_id = c.org_id and g.calendar_id = c.id and g.state <> 'held')
+                        then least(next_poll_at, $5)
+                        when next_poll_at = leased_until then least($4, case when channel_due_at is not null then greatest(channel_due_at, $5) end)
+                        else next_poll_at end,
+    leased_until = null
 where org_id = $1 and id = $2 and leased_until = $3
 returning id;
 

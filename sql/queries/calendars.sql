@@ -63,9 +63,9 @@ where c.org_id = $1 and c.id > coalesce($2::uuid, '00000000-0000-0000-0000-00000
 order by c.id
 limit $3;
 
--- name: lock_calendars_of
--- All of somebody's, so that two choices at once leave one calendar that is written to.
-select id from calendars where org_id = $1 and user_id = $2 order by id for no key update;
+-- name: lock_owner
+-- Whoever connects and chooses for one person takes turns, so that one calendar is left that is written to.
+select id from users where org_id = $1 and id = $2 for no key update;
 
 -- name: clear_target
 update calendars set is_write_target = false, updated_at = $4

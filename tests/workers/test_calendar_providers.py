@@ -186,3 +186,6 @@ async def test_cancelled_here_it_goes_there(both: tuple[Room, There], soon: date
     assert there.ours() == {}
     await room.synced()
     assert "10:00" in await room.slots(soon)
+    # and then it is left alone until it is due
+    row = await room.row("select min(next_poll_at) as at from calendars where org_id = $1 and next_poll_at is not null")
+    assert row["at"] > room.worker.now() + timedelta(seconds=40)
