@@ -22,6 +22,7 @@ from app.faces.docs.document import document
 from app.faces.mcp import engine
 from app.faces.mcp.door import McpRoute
 from app.faces.mcp.engine import ENGINE, Engine
+from app.faces.public.calendar_routes import HOOKS
 from app.faces.public.routes import ROUTES as PUBLIC_ROUTES
 from app.faces.public.routes import with_tokens
 from app.faces.rest.shapes.events import EventShown
@@ -36,7 +37,7 @@ from app.web.providers import open_roads
 from app.web.routing import LIMITER, AnyRoute, add_routes
 from app.web.sessions import STORAGE, storage_of
 
-ROUTES: tuple[AnyRoute, ...] = (*with_tokens(V1_ROUTES), *PUBLIC_ROUTES, *BOT_ROUTES, *BROWSER_ROUTES)
+ROUTES: tuple[AnyRoute, ...] = (*with_tokens(V1_ROUTES), *PUBLIC_ROUTES, *HOOKS, *BOT_ROUTES, *BROWSER_ROUTES)
 """Everything that the OpenAPI document describes, but what webhooks carry."""
 
 SENT = Sent(tuple(name for name in EVENTS if name.startswith(("booking.", "waitlist."))), EventShown)

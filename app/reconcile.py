@@ -20,9 +20,8 @@ from app.core.errors import NotFound
 from app.core.ids import Kind, decode, encode
 from app.core.settings import Settings
 from app.core.vault import Vault
-from app.domain.calendars.access import Roads, reach
-from app.domain.calendars.provider import CalendarError, Provider
-from app.domain.calendars.report import Report, compare, repair, represent_report
+from app.domain.calendars.access import Roads
+from app.domain.calendars.report import Report, compare, reach_for_report, repair, represent_report
 from app.domain.webhooks.addresses import Guard
 from app.domain.webhooks.deliver import open_session
 
@@ -110,11 +109,7 @@ async def _examine(settings: Settings, wanted: Reconciling) -> AsyncIterator[_Fo
 
 async def _reconcile(roads: Roads, row: sql.Row, *, repairing: bool) -> _Found:
     org_id = row["org_id"]
-    provider: Provider | CalendarError
-    try:
-        provider = await reach(roads, org_id, row["connection_id"])
-    except CalendarError as error:
-        provider = error
+    provider = await reach_for_report(roads, org_id, row["connection_id"], row["status"])
     async with db.acquire(roads.pool) as conn:
         report = await compare(conn, org_id, row["id"], provider, _now())
         if not repairing:

@@ -148,9 +148,9 @@ class Stage:
     def running(self) -> tuple[Served, ...]:
         return tuple(self._served.values())
 
-    async def web(self) -> Served:
+    async def web(self, **environment: str) -> Served:
         settings = self.settings
-        own = {"SLOTWIRE_DATABASE_URL": settings.database_url, "SLOTWIRE_PORT": str(settings.port)}
+        own = {"SLOTWIRE_DATABASE_URL": settings.database_url, "SLOTWIRE_PORT": str(settings.port), **environment}
         program = ["-P", "-m", "app.cli", "web"]
         return await self._serve(self._web, program, settings.port, ready="/readyz", environment=own)
 

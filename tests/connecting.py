@@ -13,7 +13,7 @@ from app.core.ids import Kind, decode, encode
 from app.core.settings import Settings
 from app.domain.calendars import choices
 from app.domain.calendars.access import Login, seal_login
-from app.domain.calendars.connections import Account, save_account
+from app.domain.calendars.connections import Account
 from app.domain.calendars.provider import RemoteCalendar
 from app.web.call import POOL, VAULT
 from tests.browsers import Browser
@@ -93,8 +93,7 @@ async def caldav_account(api: Api) -> str:
     account = Account("caldav", "ana@127.0.0.1:9", sealed, "http://127.0.0.1:9/")
     there = [RemoteCalendar("http://127.0.0.1:9/ana/work/", "Work", "UTC", primary=True, writable=True)]
     async with db.acquire(app[POOL]) as conn, conn.transaction():
-        connection_id = await save_account(conn, org_id, user_id, account, there, datetime.now(UTC))
-        (calendar,) = await choices.list_of_account(conn, org_id, connection_id)
+        (calendar,) = await choices.connect_account(conn, org_id, user_id, account, there, datetime.now(UTC))
     shown = encode(Kind.CALENDAR, calendar.id)
     (await api.call("PATCH", f"/v1/calendars/{shown}", {"read_busy": False})).ok()
     return shown

@@ -19,7 +19,7 @@ async def test_every_block_prepares(conn: Connection, room: str, name: str) -> N
 
 def test_every_block_is_used_and_every_used_block_exists() -> None:
     source = "\n".join(path.read_text() for folder in ("app", "workers") for path in (ROOT / folder).rglob("*.py"))
-    used = set(re.findall(r"\bSQL\.([a-z_0-9]+)", source))
+    used = set(re.findall(r"\b(?:SQL|SYNC)\.([a-z_0-9]+)", source))
     assert used == {name for _, name in BLOCKS}
 
 

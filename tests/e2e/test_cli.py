@@ -153,6 +153,8 @@ def test_help_everywhere(settings: Settings, capsys: pytest.CaptureFixture[str])
         ["rotate-keys"],
         ["audit"],
         ["zones"],
+        ["calendars"],
+        ["calendars", "reconcile"],
         ["torture"],
         ["openapi"],
         ["listen"],

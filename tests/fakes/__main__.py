@@ -1,4 +1,4 @@
-"""`python -m tests.fakes up …`: `slotwire up` beside providers of calendars that run here, for a trial without accounts.
+"""`python -m tests.fakes up …`: `slotwire up` beside providers of calendars that run here, to try it without accounts.
 
 Everything is in memory or in a temporary directory, and ends with Ctrl-C: the calendars always, and Slotwire's own data
 unless --data-dir says where it is to stay.
@@ -27,8 +27,12 @@ from tests.fakes.trial import CALDAV, GOOGLE, MICROSOFT, CaldavAccount, GoogleAc
 
 _USAGE = "usage: python -m tests.fakes up [options of `slotwire up`]"
 _LAST_LINE = "Ctrl-C stops everything"
+_THEN = (
+    "Give a calendar a second to be read; until then its owner counts as busy. Then book something (above): it",
+    "appears in the calendar that was connected first. Move or delete it there, and see what became of the booking:",
+)
 # CalDAV servers push nothing, and whoever tries it out does not like to wait
-_POLL_SECONDS = "3"
+_POLL_SECONDS = "1"
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,10 @@ class Child:
 
     def ask_to_stop(self) -> None:
         self._asked = True
-        if self._process is not None:
+        self._pass_on()
+
+    def _pass_on(self) -> None:
+        if self._asked and self._process is not None:
             with suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGTERM)
 
@@ -93,8 +100,7 @@ class Child:
         self._process = await asyncio.create_subprocess_exec(
             *argv, env=environment, stdout=asyncio.subprocess.PIPE, start_new_session=True
         )
-        if self._asked:
-            self.ask_to_stop()
+        self._pass_on()
         assert self._process.stdout is not None
         said = ""
         async for line in self._process.stdout:
@@ -110,30 +116,24 @@ def _directions(trial: Trial, said: str) -> str:
     """said: by `slotwire up`: its address, and the key of its demo organization where it has made one."""
     base = _first(r"^Slotwire is up: (\S+)$", said)
     key = _first(r"^ +API key +(\S+)$", said) or "<an API key>"
-    caldav = {"provider": "caldav", "url": trial.caldav_url, "username": CALDAV, "password": PASSWORD}
-    opened = "  and open the authorization_url that it answers, in a browser"
+
+    def curl(path: str, body: Mapping[str, str] | None = None) -> str:
+        sent = f" -H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}" if body else ""
+        return f"  curl -sS {base}/v1/{path} -H 'Authorization: Bearer {key}'{sent}"
+
+    connect, opened = "calendars/connect", "  and open the authorization_url that it answers, in a browser"
+    login = {"provider": "caldav", "url": trial.caldav_url, "username": CALDAV, "password": PASSWORD}
     lines = [
+        "",
         "Calendars to connect. They are in memory: with Ctrl-C they are lost.",
-        *("", f"Google, {GOOGLE}", _curl(base, key, {"provider": "google"}), opened),
-        *("", f"Microsoft, {MICROSOFT}", _curl(base, key, {"provider": "microsoft"}), opened),
-        *("", f"CalDAV (a Radicale), {CALDAV}", _curl(base, key, caldav), "  and it is connected"),
+        *("", f"Google, {GOOGLE}", curl(connect, {"provider": "google"}), opened),
+        *("", f"Microsoft, {MICROSOFT}", curl(connect, {"provider": "microsoft"}), opened),
+        *("", f"CalDAV (a Radicale), {CALDAV}", curl(connect, login), "  and it is connected"),
         *("", "Look into them, as their owner:"),
         *(f"  {trial.pages_url}/{name}" for name in ("google", "microsoft", "caldav")),
-        *("", "Then book something (above): it appears in the calendar that was connected first. Move or delete it"),
-        *(
-            "there, and see what became of the booking:",
-            f"  curl -sS {base}/v1/bookings -H 'Authorization: Bearer {key}'",
-        ),
-        "",
+        *("", *_THEN, curl("bookings"), ""),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _curl(base: str, key: str, body: Mapping[str, str]) -> str:
-    return (
-        f"  curl -sS {base}/v1/calendars/connect -H 'Authorization: Bearer {key}' "
-        f"-H 'Content-Type: application/json' -d {shlex.quote(json.dumps(body))}"
-    )
 
 
 def _first(pattern: str, text: str) -> str:

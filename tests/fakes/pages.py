@@ -50,7 +50,7 @@ class Pages:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _first(self, request: web.Request) -> web.StreamResponse:
+    async def _first(self, _: web.Request) -> web.StreamResponse:
         raise web.HTTPFound(f"/{next(iter(self._accounts))}")
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
@@ -143,16 +143,12 @@ def _when(entry: Entry) -> str:
 
 
 def _changing(path: str, entry: Entry) -> str:
-    moving = (
-        ""
-        if entry.all_day
-        else _form(
-            *(path, "move", entry.id),
-            f'<input type="datetime-local" name="starts" aria-label="New start" required value="{entry.starts:%Y-%m-%dT%H:%M}">'
-            " <button>Move</button>",
-        )
-    )
-    return moving + _form(path, "remove", entry.id, "<button>Delete</button>")
+    removing = _form(path, "remove", entry.id, "<button>Delete</button>")
+    if entry.all_day:
+        return removing
+    value = f"{entry.starts:%Y-%m-%dT%H:%M}"
+    field = f'<input type="datetime-local" name="starts" aria-label="New start" required value="{value}">'
+    return _form(path, "move", entry.id, f"{field} <button>Move</button>") + removing
 
 
 def _form(path: str, action: str, entry_id: str, inside: str) -> str:

@@ -55,27 +55,24 @@ class Account(Protocol):
 
 @dataclass(frozen=True)
 class _Plan:
-    """What stands in a calendar from the beginning: a meeting each week, a whole day, and two other things."""
+    """What stands in a calendar from the beginning: a meeting each week, a whole day, and two other things. The next
+    working day is left free, since `slotwire up` prints a line that books something on it."""
 
     weekly: datetime
     lunch: datetime
-    holiday: date
     dentist: datetime
+    holiday: date
 
     @classmethod
     def of(cls, now: datetime) -> "_Plan":
         midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
-        monday = midnight - midnight.weekday() * _DAY
+        working = [day for day in (midnight + number * _DAY for number in range(1, 14)) if day.weekday() < 5]
         return cls(
-            weekly=monday + _DAY + 9 * _HOUR,
-            lunch=_working(midnight + _DAY) + 12 * _HOUR,
-            holiday=(monday + 10 * _DAY).date(),
-            dentist=monday + 8 * _DAY + 14 * _HOUR,
+            weekly=working[1] + 9 * _HOUR,
+            lunch=working[2] + 12 * _HOUR,
+            dentist=working[4] + 14 * _HOUR,
+            holiday=working[6].date(),
         )
-
-
-def _working(day: datetime) -> datetime:
-    return day + max(0, 7 - day.weekday()) * _DAY if day.weekday() > 4 else day
 
 
 class GoogleAccount:
@@ -94,9 +91,9 @@ class GoogleAccount:
         return [self._entry(each) for each in self._calendar.listing((starts, ends), single=True, deleted=False)]
 
     def _entry(self, event: dict[str, Any]) -> Entry:
-        edges = [_moment(event[edge].get("dateTime") or event[edge]["date"]) for edge in ("start", "end")]
+        starts, ends = (_moment(event[edge].get("dateTime") or event[edge]["date"]) for edge in ("start", "end"))
         return Entry(
-            *(event["id"], event.get("summary", ""), *edges),
+            *(event["id"], event.get("summary", ""), starts, ends),
             all_day="date" in event["start"],
             ours="slotwire" in event.get("extendedProperties", {}).get("private", {}),
             repeats="recurringEventId" in event,
@@ -126,8 +123,8 @@ class MicrosoftAccount:
         fake.add_event(there, plan.dentist, plan.dentist + _HOUR, subject="Dentist")
 
     async def entries(self, starts: datetime, ends: datetime) -> list[Entry]:
-        between = (f"{edge:%Y-%m-%dT%H:%M:%S}" for edge in (starts, ends))
-        return [self._entry(event) for _, event in self._calendar.visible(*between, terse=False).values()]
+        found = self._calendar.visible(f"{starts:%Y-%m-%dT%H:%M:%S}", f"{ends:%Y-%m-%dT%H:%M:%S}", terse=False)
+        return [self._entry(event) for _, event in found.values()]
 
     def _entry(self, event: dict[str, Any]) -> Entry:
         link = (event.get("onlineMeeting") or {}).get("joinUrl")
@@ -203,16 +200,16 @@ class CaldavAccount:
     def _objects(self) -> list[tuple[str, ICalendar]]:
         """Addresses and what lies there (RFC 4791, section 7.8)."""
         query = (
-            '<c:calendar-query xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:caldav"><d:prop><c:calendar-data/></d:prop>'
+            '<c:calendar-query xmlns:d="DAV:" xmlns:c="urn:ietf:params:xml:ns:caldav">'
+            "<d:prop><c:calendar-data/></d:prop>"
             '<c:filter><c:comp-filter name="VCALENDAR"><c:comp-filter name="VEVENT"/></c:comp-filter></c:filter>'
             "</c:calendar-query>"
         )
         answer = self._server.reach("REPORT", self._path, query, **{"Content-Type": "application/xml", "Depth": "1"})
         found = []
         for each in ElementTree.fromstring(answer).iter("{DAV:}response"):
-            href = each.findtext("{DAV:}href")
             data = next(each.iter("{urn:ietf:params:xml:ns:caldav}calendar-data")).text
-            found.append((href, ICalendar.from_ical(data)))
+            found.append((each.findtext("{DAV:}href", ""), ICalendar.from_ical(data or "")))
         return found
 
 

@@ -18,6 +18,7 @@ from app.domain.identity.account_tokens import AccountPurpose, account_token, is
 from app.domain.notifications.optouts import unsubscribe_token
 from tests.browsers import Browser
 from tests.calendars import link_tokens, secret_of
+from tests.connecting import caldav_account
 from tests.support import Api, Tenant, booking_body
 from tests.visitors import confirm_token, let_it_be_over, reminder
 from tests.waiting import offer_path, tend, waiting_body
@@ -77,6 +78,7 @@ _BOUND = {
     "^/v1/locations/": {"path.id": "locations"},
     "^/v1/resources": {"path.id": "resources", "body.location_id": "locations", "query.location_id": "locations"},
     "^/v1/webhooks/": {"path.id": "webhooks"},
+    "^/v1/calendars/[{]id[}]": {"path.id": "calendars"},
     "^/v1/book/link/[^/]+$": {"path.link_code": "links", **_SENT},
     "^/v1/book/link/[^/]+/slots$": {"path.link_code": "links", **_ASKED},
     "^/v1/book/[{]username[}]/[^/]+$": {"path.username": "usernames", "path.event_slug": "slugs", **_SENT},
@@ -114,6 +116,7 @@ _BOUND = {
         "query.location_id": "locations",
     },
     "^/api/keys/": {"path.id": "keys"},
+    "^/api/calendars/[{]id[}]": {"path.id": "calendars"},
     "^/api/webhooks/": {"path.id": "webhooks"},
     "^/api/deliveries/": {"path.id": "deliveries"},
     "^/api/audit$": {"query.user_id": "hosts"},
@@ -206,6 +209,7 @@ async def build(
         "viewable": [*[each["id"] for each in bookings[:4]], views[Purpose.VIEW]],
         "pending": [each["id"] for each in pending],
         "keys": [key],
+        "calendars": [await caldav_account(api)],
         "desks": desks,
         "mornings": [(soon + timedelta(days=day, hours=8)).isoformat() for day in range(12)],
         "evenings": [(soon + timedelta(days=12, hours=hour)).isoformat() for hour in range(18, 23)],

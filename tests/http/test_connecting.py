@@ -1,5 +1,6 @@
 """The way to a provider's consent page and back, and what it takes to come back at all."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
@@ -60,6 +61,7 @@ async def test_by_a_key_from_the_consent_page_to_the_calendars(api: Api, google:
 
 async def test_a_link_works_once(api: Api) -> None:
     back = await consent(await asked(api))
+    assert (await api.call("HEAD", back)).status == 405, "whoever only looks uses nothing up"
     assert (await returned(api, back)).status == 200
     again = await returned(api, back)
     assert again.status == 410
@@ -99,6 +101,14 @@ async def test_a_session_may_have_several_under_way(owner: Browser) -> None:
     listed = (await owner.get("/api/calendars")).ok()
     assert [each["account"] for each in listed["data"]] == [HOST], "the same account, connected again"
     assert listed["pagination"]["total"] == 1
+
+
+async def test_two_accounts_at_once_leave_one_that_is_written_to(api: Api) -> None:
+    backs = [await consent(await asked(api), login_hint=account) for account in (HOST, "other@example.com")]
+    answers = await asyncio.gather(*(returned(api, back) for back in backs))
+    assert [answer.status for answer in answers] == [200, 200]
+    listed = (await api.get("/v1/calendars")).ok()["calendars"]
+    assert sorted(each["is_write_target"] for each in listed) == [False, True]
 
 
 async def test_the_cookie_is_kept_from_scripts_and_short(owner: Browser) -> None:

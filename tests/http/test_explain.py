@@ -31,8 +31,9 @@ async def busy_calendar(conn: db.Connection, tenant: Any, start: datetime, end: 
     )
     await conn.execute(
         """
-        insert into calendars (org_id, id, connection_id, user_id, remote_id, name, created_at, updated_at)
-        values ($1, $2, $3, $4, 'r', 'Mine', now(), now())
+        insert into calendars
+            (org_id, id, connection_id, user_id, remote_id, name, fresh_until, known_until, created_at, updated_at)
+        values ($1, $2, $3, $4, 'r', 'Mine', 'infinity', 'infinity', now(), now())
         """,
         *(tenant.org_id, calendar_id, connection_id, tenant.user_id),
     )

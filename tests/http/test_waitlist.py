@@ -239,6 +239,7 @@ async def test_a_cancel_offers_the_place_to_the_first_in_line(
     assert await states(api, first, second) == ["offered", "waiting"]
     shown = await entry_of(api, first)
     booking = (await api.get(f"/v1/bookings/{shown['booking_id']}")).ok()["booking"]
+    assert booking.pop("calendar_events") == []
     assert (booking["status"], booking["start_time"]) == ("DRAFT", iso(soon))
     assert booking["attendee"] == first["attendee"]
     assert {name: booking[name] for name in more} == more

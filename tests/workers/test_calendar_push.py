@@ -5,14 +5,12 @@ from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
-from aiohttp import web
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import TestClient, TestServer
 
 from app.core import db
 from app.core.settings import Settings
 from app.main import build_app
 from tests.calendaring import ACCOUNT, HOUR, Room, connect, working
-from tests.conftest import AiohttpClient
 from tests.fakes.google import FakeGoogle
 from tests.fakes.microsoft import FakeMicrosoft
 from tests.processes import free_port
@@ -49,10 +47,11 @@ def settings(migrated: Servers, fake: FakeGoogle, outlook: FakeMicrosoft) -> Set
 
 
 @pytest.fixture
-async def api(aiohttp_client: AiohttpClient, settings: Settings, tenant: Tenant) -> Api:
+async def api(settings: Settings, tenant: Tenant) -> AsyncIterator[Api]:
     """At the address that is given to providers."""
-    server: TestServer[web.Application] = TestServer(build_app(settings), host="127.0.0.1", port=settings.port)
-    return Api(await aiohttp_client(server), tenant.api_key)
+    client = TestClient(TestServer(build_app(settings), host="127.0.0.1", port=settings.port))
+    async with client:
+        yield Api(client, tenant.api_key)
 
 
 @pytest.fixture
@@ -86,7 +85,8 @@ async def test_what_changes_there_is_known_here_at_once(room: Room, running: Non
     room.drag(room.event(), soon + 15 * HOUR)
 
     async def moved() -> bool:
-        return (await room.latest(booking))["start_time"] == (soon + 15 * HOUR).strftime("%Y-%m-%dT%H:%M:%SZ")
+        start: str = (await room.latest(booking))["start_time"]
+        return start == (soon + 15 * HOUR).strftime("%Y-%m-%dT%H:%M:%SZ")
 
     await eventually(moved, seconds=5)
     await room.fake.settled()
@@ -95,7 +95,8 @@ async def test_what_changes_there_is_known_here_at_once(room: Room, running: Non
     room.fake.remove(ACCOUNT, room.event()["id"])
 
     async def cancelled() -> bool:
-        return (await room.latest(booking))["status"] == "CANCELLED"
+        status: str = (await room.latest(booking))["status"]
+        return status == "CANCELLED"
 
     await eventually(cancelled, seconds=5)
     assert await room.happened() == ["booking.created", "booking.rescheduled", "booking.cancelled"]

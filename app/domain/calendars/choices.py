@@ -5,7 +5,7 @@ does, and then by the same rules as everything else.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -20,7 +20,9 @@ from app.core.ids import Kind, encode
 from app.core.shown import CalendarRef, Link, Time, UserRef, Zone, one_of
 from app.core.times import iso
 from app.domain.calendars.access import IN_USE
+from app.domain.calendars.connections import Account, save_account
 from app.domain.calendars.outbound import remake
+from app.domain.calendars.provider import RemoteCalendar
 from app.domain.identity.models import Principal
 
 SQL = sql.load("calendars")
@@ -161,7 +163,13 @@ async def list_calendars(
     return [_calendar(row) for row in rows]
 
 
-async def list_of_account(conn: Connection, org_id: UUID, connection_id: UUID) -> list[Calendar]:
+async def connect_account(
+    conn: Connection, org_id: UUID, user_id: UUID, account: Account, found: Sequence[RemoteCalendar], now: datetime
+) -> list[Calendar]:
+    """Connect an account, or connect it again; its calendars. In a transaction of the caller's. Raises Conflict for too
+    many accounts."""
+    await conn.fetchval(SQL.lock_owner, org_id, user_id)
+    connection_id = await save_account(conn, org_id, user_id, account, found, now)
     return await list_calendars(conn, org_id, None, _MOST, connection_id=connection_id)
 
 
@@ -181,7 +189,7 @@ async def update_calendar(
     other calendar; what is to come, and stands nowhere yet, is entered. In a transaction of the caller's. Raises
     NotFound, and InvalidInput for one that cannot be written."""
     found = await get_calendar(conn, principal, calendar_id)
-    await conn.fetch(SQL.lock_calendars_of, principal.org_id, found.user_id)
+    await conn.fetchval(SQL.lock_owner, principal.org_id, found.user_id)
     before = await get_calendar(conn, principal, calendar_id)
     merged = dataclasses.replace(before, **changes)
     if merged == before:

@@ -14,7 +14,7 @@ def _hook(path: str, summary: str, name: str) -> HookRoute:
     return HookRoute("POST", f"/hooks/calendars/{{hook_id}}{path}", hooks.notify, operation)
 
 
-ROUTES: tuple[PublicRoute, ...] = (
+ROUTES = (
     PublicRoute(
         "GET",
         PATH,
@@ -29,6 +29,9 @@ ROUTES: tuple[PublicRoute, ...] = (
             name="finish_connecting",
         ),
     ),
+)
+
+HOOKS = (
     _hook("", "Be told by Google or Microsoft that a calendar has changed", "notify_of_calendar"),
     _hook("/lifecycle", "Be told by Microsoft what becomes of a subscription", "notify_of_subscription"),
 )

@@ -12,8 +12,8 @@ from app.core.db import Connection
 from app.core.errors import Conflict, Forbidden, MethodNotAllowed
 from app.core.ids import Kind, encode
 from app.domain.calendars import choices, oauth
-from app.domain.calendars.access import provider_of, seal_tokens
-from app.domain.calendars.connections import Account, Consent, save_account, take_authorization
+from app.domain.calendars.access import Roads, provider_of, seal_tokens
+from app.domain.calendars.connections import Account, Consent, take_authorization
 from app.domain.calendars.oauth import OAuthProvider, Tokens
 from app.domain.calendars.provider import Access, AccessLost, CalendarError, RemoteCalendar, TryLater
 from app.domain.identity import audit
@@ -25,6 +25,7 @@ from app.web.call import Visit, json_response
 from app.web.consents import callback_url, is_marked, unmark_browser, with_outcome
 from app.web.providers import reaching_out
 
+_DENIED = frozenset({"access_denied", "consent_required"})
 _NAMES = {"google": "Google", "microsoft": "Microsoft"}
 _ELSEWHERE = (
     "This was begun in another browser. Go to where you began, in this browser, and connect the calendar again. If you "
@@ -61,36 +62,40 @@ async def come_back(visit: Visit) -> web.StreamResponse:
     query = visit.query(ConsentQuery)
     if visit.request.method == hdrs.METH_HEAD:
         raise MethodNotAllowed("Only a person's browser comes back here.", allowed=[hdrs.METH_GET])
-    consent = await take_authorization(visit.conn, query.state, visit.vault, visit.now)
-    if not is_marked(visit.request, query.state, consent.browser_hash):
-        raise Forbidden(_ELSEWHERE)
-    try:
-        if query.error is not None or query.code is None:
-            raise _Failed("access_denied" if query.error in {"access_denied", "consent_required"} else "not_allowed")
-        granted = await _redeem(visit, consent, query.code)
-        await _save(visit, consent, granted)
-    except _Failed as failure:
-        response = _refused(visit, consent, failure.code)
-    else:
-        response = _connected(visit, consent, granted)
+    # its turn comes first: the consent is used up by what follows
+    async with reaching_out(visit) as roads:
+        consent = await take_authorization(visit.conn, query.state, visit.vault, visit.now)
+        if not is_marked(visit.request, query.state, consent.browser_hash):
+            raise Forbidden(_ELSEWHERE)
+        response = await _finish(visit, roads, consent, query)
     unmark_browser(visit.request, response, query.state)
     return response
 
 
-async def _redeem(visit: Visit, consent: Consent, code: str) -> _Granted:
+async def _finish(visit: Visit, roads: Roads, consent: Consent, query: ConsentQuery) -> web.Response:
+    try:
+        if query.error is not None or query.code is None:
+            raise _Failed("access_denied" if query.error in _DENIED else "not_allowed")
+        granted = await _redeem(visit, roads, consent, query.code)
+        await _save(visit, consent, granted)
+    except _Failed as failure:
+        return _refused(visit, consent, failure.code)
+    return _connected(visit, consent, granted)
+
+
+async def _redeem(visit: Visit, roads: Roads, consent: Consent, code: str) -> _Granted:
     provider: OAuthProvider = "google" if consent.provider == "google" else "microsoft"
     client = oauth.client_of(visit.settings, provider)
     if client is None:
         raise _Failed("not_configured")
-    async with reaching_out(visit) as roads:
-        try:
-            back = callback_url(visit.settings)
-            tokens = await oauth.redeem(roads.session, client, code, consent.verifier, back, visit.now)
-            found = await provider_of(roads, provider, _access(tokens)).list_calendars()
-        except TryLater:
-            raise _Failed("provider_away") from None
-        except CalendarError:
-            raise _Failed("not_allowed") from None
+    try:
+        back = callback_url(visit.settings)
+        tokens = await oauth.redeem(roads.session, client, code, consent.verifier, back, visit.now)
+        found = await provider_of(roads, provider, _access(tokens)).list_calendars()
+    except TryLater:
+        raise _Failed("provider_away") from None
+    except CalendarError:
+        raise _Failed("not_allowed") from None
     name = next((each.account for each in sorted(found, key=lambda each: not each.primary) if each.account), None)
     if name is None:
         raise _Failed("not_allowed")
@@ -113,8 +118,7 @@ async def _save(visit: Visit, consent: Consent, granted: _Granted) -> None:
 
     async def save(conn: Connection) -> None:
         about = (consent.org_id, consent.user_id, account, granted.calendars)
-        connection_id = await save_account(conn, *about, visit.now)
-        first = (await choices.list_of_account(conn, consent.org_id, connection_id))[0]
+        first = (await choices.connect_account(conn, *about, visit.now))[0]
         doer, target = visitor(visit, consent.user_id), encode(Kind.CALENDAR, first.id)
         details = {"provider": account.provider, "account": account.name}
         await audit.note(conn, consent.org_id, doer, "calendar.connected", target, details, visit.now)

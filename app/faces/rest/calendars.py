@@ -15,13 +15,13 @@ from app.core.db import Connection
 from app.core.errors import Conflict, InvalidInput
 from app.core.ids import Kind, encode
 from app.domain.calendars import choices, connections, oauth
-from app.domain.calendars.access import Login, reach, seal_login
+from app.domain.calendars.access import Login, seal_login
 from app.domain.calendars.caldav import CalDav
 from app.domain.calendars.choices import Calendar, represent_calendar
 from app.domain.calendars.connections import Account
 from app.domain.calendars.oauth import OAuthProvider
-from app.domain.calendars.provider import AccessLost, CalendarError, Provider, RemoteCalendar, TryLater
-from app.domain.calendars.report import RepairShown, Report, compare, represent_report
+from app.domain.calendars.provider import AccessLost, CalendarError, RemoteCalendar, TryLater
+from app.domain.calendars.report import RepairShown, Report, compare, reach_for_report, represent_report
 from app.domain.calendars.report import repair as make_good
 from app.domain.webhooks.addresses import Guard, check_url
 from app.faces.rest.shapes.calendars import CalendarPatch, ConnectIn
@@ -96,8 +96,7 @@ async def _connect_caldav(call: Call, given: str, login: Login) -> web.Response:
 
     async def save(conn: Connection) -> list[Calendar]:
         about = (call.principal.org_id, call.principal.user_id, account, found)
-        connection_id = await connections.save_account(conn, *about, call.now)
-        saved = await choices.list_of_account(conn, call.principal.org_id, connection_id)
+        saved = await choices.connect_account(conn, *about, call.now)
         await _note(conn, call, "calendar.connected", saved[0])
         return saved
 
@@ -192,11 +191,7 @@ async def repair(call: Call) -> web.Response:
 async def _compared(call: Call) -> Report:
     calendar, org_id = await _named(call), call.principal.org_id
     async with reaching_out(call) as roads:
-        provider: Provider | CalendarError
-        try:
-            provider = await reach(roads, org_id, calendar.connection_id)
-        except CalendarError as error:
-            provider = error
+        provider = await reach_for_report(roads, org_id, calendar.connection_id, calendar.status)
         return await compare(call.conn, org_id, calendar.id, provider, call.now)
 
 

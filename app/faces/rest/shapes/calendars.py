@@ -8,10 +8,9 @@ from typing_extensions import TypedDict
 from app.core.shown import Link
 from app.domain.calendars.choices import ConnectedCalendar, StalePolicy
 from app.faces.rest.shapes.webhooks import GivenUrl
-from app.web.fields import WireModel, missing, refusal
+from app.web.fields import Name, WireModel, missing, refusal
 
 Return = Annotated[str, StringConstraints(min_length=1, max_length=2048)]
-Username = Annotated[str, StringConstraints(min_length=1, max_length=320)]
 # as it was typed: spaces at its ends are a part of it
 Secret = Annotated[str, StringConstraints(strip_whitespace=False, min_length=1, max_length=1000)]
 
@@ -27,7 +26,7 @@ class ConnectIn(WireModel):
     provider: Literal["google", "microsoft", "caldav"]
     redirect_to: Return | None = None
     url: GivenUrl | None = None
-    username: Username | None = None
+    username: Name | None = None
     password: Secret | None = None
 
     @model_validator(mode="after")
