@@ -94,8 +94,8 @@ async def _put(roads: Roads, provider: Provider, write: Write) -> None:
             written = replace(written, starts_at=stood.starts_at, ends_at=stood.ends_at)
 
     async def note(conn: db.Connection) -> None:
-        if gone and write.remote_id is None:
-            # made by us, and deleted before we knew: what is certain is that it should be there
+        if gone and (write.remote_id is None or write.starts_at is None):
+            # made by us and deleted before we knew, or to be restored: what is certain is that it should be there
             await outbound.remake(conn, write.org_id, write.id, roads.clock())
         elif written is None:
             await outbound.look_first(conn, write, roads.clock())

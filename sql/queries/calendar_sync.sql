@@ -270,15 +270,15 @@ where g.org_id = $1 and g.calendar_id = $2 and x.org_id = g.org_id and x.id = g.
   and (x.removed_at is not null or x.remote_id is null);
 
 -- name: list_changes
--- Ours that look changed, with the booking behind each. Those that wait for their owner's word are left out, and so are those
--- that somebody writes just now.
+-- Ours that look changed, with the booking behind each. Those that wait for their owner's word are left out, and for a moment
+-- those that somebody writes, or whose booking was moved and is still owed to the calendar: the entry tells of the old one.
 select g.event_id as id, g.state, g.plan, x.user_id, x.booking_id, x.calendar_id, x.remote_id, x.wanted, x.revision, x.starts_at, x.ends_at,
        x.written, b.status, b.starts_at as booked_from, b.ends_at as booked_until,
        coalesce((select max(h.at) from booking_history h where h.org_id = b.org_id and h.booking_id = b.id), b.created_at) as changed_at,
        coalesce(t.title, r.name, '') as title
 from calendar_changes g
 join calendar_events x on x.org_id = g.org_id and x.id = g.event_id
-join bookings b on b.org_id = x.org_id and b.id = x.booking_id
+join bookings b on b.org_id = x.org_id and b.id = x.booking_id and b.rescheduled_to_id is null
 left join event_types t on t.org_id = b.org_id and t.id = b.event_type_id
 left join resources r on r.org_id = b.org_id and r.id = b.resource_id
 where g.org_id = $1 and g.calendar_id = $2 and g.state <> 'held' and (x.leased_until is null or x.leased_until <= $3)

@@ -39,7 +39,7 @@ async def test_the_earliest_start_comes_first_page_by_page(api: Api, soon: datet
     assert first["success"] is True
     assert first["pagination"] == {"next_cursor": expected[1], "has_more": True}
     one = (await api.get(f"/v1/bookings/{expected[0]}")).ok()["booking"]
-    assert first["bookings"][0] == one
+    assert one == {**first["bookings"][0], "calendar_events": []}
 
 
 async def test_bookings_that_start_together_are_walked_through_once(api: Api, soon: datetime) -> None:

@@ -192,6 +192,9 @@ class Story(RuleBasedStateMachine):
     # Workers, alone and together; a push that is lost is none.
 
     @rule(times=st.integers(1, 2))
+    def pushed(self, times: int) -> None:
+        self.push(times)
+
     def push(self, times: int) -> None:
         for _ in range(times):
             self.run(self.room.push())
@@ -200,8 +203,10 @@ class Story(RuleBasedStateMachine):
     def write(self, who: int, at: int | None) -> None:
         self.run(self._write(self.world.workers[who], at))
 
-    @rule(who=st.integers(0, 1), at=AWAIT)
-    def read(self, who: int, at: int | None) -> None:
+    @rule(who=st.integers(0, 1), at=AWAIT, told=st.booleans())
+    def read(self, who: int, at: int | None, told: bool) -> None:
+        if told:
+            self.push(1)
         self.run(self._read(self.world.workers[who], at))
 
     @rule(first=AWAIT, second=AWAIT)

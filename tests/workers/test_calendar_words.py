@@ -174,3 +174,14 @@ async def test_a_report_without_the_provider_says_so_and_tells_the_rest(room: Ro
     assert (await report(room))["error"] == "invalid_grant"
     await room.synced()
     assert (await report(room))["error"] == "needs_reauth"
+
+
+async def test_what_is_deleted_before_it_is_restored_is_made_again(room: Room, soon: datetime) -> None:
+    made = await braked(room, soon)
+    for event in room.events():
+        room.fake.remove(ACCOUNT, event["id"])
+    await post(room, "restore")
+    await room.worker.tend()
+    await room.worker.later(seconds=10)
+    assert [instant(event["start"]) for event in by_start(room)] == [soon + (8 + n) * HOUR for n in range(MANY)]
+    assert {(await room.booking(booking))["status"] for booking in made} == {"SCHEDULED"}
