@@ -5,15 +5,17 @@ changes none until their host has said so.
 """
 
 import asyncio
+from datetime import datetime
+from uuid import UUID
 
 from app.core import db
 from app.core.db import Connection
 from app.core.logs import logger
-from app.domain.calendars import changes
+from app.domain.calendars import changes, mirror
 from app.domain.calendars.access import Roads
-from app.domain.calendars.changes import TOUCHING, Change, Judged, Overtaken
-from app.domain.calendars.connections import pause
-from app.domain.calendars.mirror import Reading, rehome
+from app.domain.calendars.changes import APPROVED, TOUCHING, Change, Judged, Overtaken
+from app.domain.calendars.connections import pause, save_calendars
+from app.domain.calendars.mirror import Reading
 from app.domain.calendars.provider import CalendarError, EventGone, Provider, RemoteEvent
 
 _AT_ONCE = 4
@@ -66,10 +68,37 @@ async def _look(roads: Roads, provider: Provider, reading: Reading, change: Chan
                 await changes.release(conn, reading.org_id, change.id, leased_until)
             return error
         if elsewhere is not None:
-            async with db.acquire(roads.pool) as conn, conn.transaction():
-                await rehome(conn, reading, change.id, elsewhere, leased_until, roads.clock())
+            await _follow_elsewhere(roads, provider, reading, (change.id, elsewhere, leased_until))
             return None
     return changes.judged(change, remote, leased_until, roads.clock())
+
+
+async def _follow_elsewhere(
+    roads: Roads, provider: Provider, reading: Reading, moved: tuple[UUID, str, datetime]
+) -> None:
+    """Its owner moved it to another calendar, which they may have made since the account was connected."""
+    async with db.acquire(roads.pool) as conn:
+        known = await mirror.knows(conn, reading, moved[1])
+    if not known:
+        await refresh_calendars(roads, provider, reading)
+
+    async def follow(conn: Connection) -> None:
+        await mirror.rehome(conn, reading, *moved, roads.clock())
+
+    async with db.acquire(roads.pool) as conn:
+        await db.run(conn, follow)
+
+
+async def refresh_calendars(roads: Roads, provider: Provider, reading: Reading) -> None:
+    """Learn of calendars that are new in the account, and of what others are called now."""
+    calendars = await provider.list_calendars()
+
+    async def save(conn: Connection) -> None:
+        about = (reading.org_id, reading.connection_id, reading.user_id, calendars)
+        await save_calendars(conn, *about, roads.clock())
+
+    async with db.acquire(roads.pool) as conn:
+        await db.run(conn, save)
 
 
 async def _read(provider: Provider, reading: Reading, change: Change, roads: Roads) -> RemoteEvent | None:
@@ -81,14 +110,14 @@ async def _read(provider: Provider, reading: Reading, change: Change, roads: Roa
 
 async def _brake(roads: Roads, reading: Reading, judged: list[Judged]) -> list[Judged]:
     """What has to wait for its owner's word: all that would change bookings, where that is too much."""
-    touching = [each for each in judged if each.act in TOUCHING and each.change.state != "approved"]
+    touching = [each for each in judged if each.act in TOUCHING and each.change.state != APPROVED]
     if not touching:
         return []
     about = (reading.org_id, reading.connection_id)
 
     async def decide(conn: Connection) -> bool:
         most = roads.settings.calendar_brake
-        if not await changes.must_wait(conn, *about, len(touching), most, roads.clock()):
+        if not await changes.must_wait(conn, *about, judged, most, roads.clock()):
             return False
         await pause(conn, *about, len(touching), roads.clock())
         await changes.hold(conn, reading.org_id, touching)
@@ -100,8 +129,7 @@ async def _brake(roads: Roads, reading: Reading, judged: list[Judged]) -> list[J
 
 async def _follow(roads: Roads, reading: Reading, judged: Judged) -> None:
     async def settle(conn: Connection) -> None:
-        about = (reading.org_id, reading.connection_id, judged, roads.vault)
-        await changes.settle(conn, *about, roads.clock())
+        await changes.settle(conn, reading.org_id, judged, roads.vault, roads.clock())
 
     async with db.acquire(roads.pool) as conn:
         try:

@@ -59,7 +59,7 @@ async def write_entry(roads: Roads, write: Write) -> None:
         if error.code == DUPLICATE_NOT_FOUND and write.attempts >= _LOOKS_FOR_A_DUPLICATE:
             # made by a call whose answer was lost, and deleted since
             async with db.acquire(roads.pool) as conn:
-                await db.run(conn, lambda conn: outbound.remake(conn, write.org_id, write.id, roads.clock()))
+                await db.run(conn, lambda conn: outbound.remake(conn, write.org_id, write.id, _REST, roads.clock()))
         else:
             await _try_later(roads, write, error)
     except CalendarError as error:
@@ -81,6 +81,9 @@ async def _try_later(roads: Roads, write: Write, error: TryLater) -> None:
 async def _put(roads: Roads, provider: Provider, write: Write) -> None:
     async with db.acquire(roads.pool) as conn:
         wish = await wish_of(conn, write.org_id, write.booking_id, write.user_id)
+        if wish.is_over:
+            await outbound.give_up(conn, write, roads.clock())
+            return
     gone = moved_there = False
     try:
         written = await _bring(roads, provider, write, wish)
@@ -96,7 +99,8 @@ async def _put(roads: Roads, provider: Provider, write: Write) -> None:
     async def note(conn: db.Connection) -> None:
         if gone and (write.remote_id is None or write.starts_at is None):
             # made by us and deleted before we knew, or to be restored: what is certain is that it should be there
-            await outbound.remake(conn, write.org_id, write.id, roads.clock())
+            wait = outbound.delay_after(write.attempts) if write.attempts else timedelta()
+            await outbound.remake(conn, write.org_id, write.id, wait, roads.clock())
         elif written is None:
             await outbound.look_first(conn, write, roads.clock())
         else:

@@ -16,6 +16,8 @@ create index calendar_connections_ending_queue on calendar_connections (ending_d
 alter table calendars
     add column is_primary boolean not null default false,
     add column is_writable boolean not null default true,
+    -- of a disconnected account: whether it counted, for when it is connected again
+    add column was_busy boolean,
     -- from then on what its mirror says is too old to be believed; nothing was read yet
     add column fresh_until timestamptz not null default '-infinity',
     -- beyond that nothing is mirrored

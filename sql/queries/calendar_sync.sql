@@ -37,6 +37,15 @@ with due as (
 )
 select count(*) from due;
 
+-- name: lock_plans
+-- Whoever plans sees what the one before has planned: two who read one booking's past and present at once would leave both.
+select pg_advisory_xact_lock(hashtextextended('calendar plans', 7));
+
+-- name: give_up
+-- The booking has ended: nothing of it is to stand there.
+update calendar_events set wanted = false, revision = revision + 1, due_at = $4, leased_until = null, updated_at = $4
+where org_id = $1 and id = $2 and leased_until = $3;
+
 -- name: plan_missing
 -- What is to come and agreed, and is in no calendar of whoever it belongs to: what was booked before they chose one.
 insert into calendar_events (org_id, id, thread, user_id, booking_id, calendar_id, due_at, created_at, updated_at)
@@ -60,6 +69,27 @@ where c.org_id = $1 and c.id = $2 and c.is_write_target
   and not exists (select from calendar_events x
                   where x.org_id = b.org_id and x.thread = b.ical_uid and x.user_id = c.user_id and x.removed_at is null)
 on conflict do nothing;
+
+-- name: plan_again
+-- All that stands in the calendars of a connection, as its bookings are by now: nobody was owed anything meanwhile.
+with recursive chain as (
+    select x.id as event_id, b.id, b.rescheduled_to_id
+    from calendars c
+    join calendar_events x on x.org_id = c.org_id and x.calendar_id = c.id and x.removed_at is null
+    join bookings b on b.org_id = x.org_id and b.id = x.booking_id
+    where c.org_id = $1 and c.connection_id = $2
+    union all
+    select h.event_id, n.id, n.rescheduled_to_id
+    from chain h
+    join bookings n on n.org_id = $1 and n.id = h.rescheduled_to_id
+)
+update calendar_events x
+set booking_id = b.id, revision = x.revision + 1, due_at = $3, attempts = 0, updated_at = $3,
+    wanted = b.status in ('SCHEDULED', 'RESCHEDULED', 'COMPLETED', 'NO_SHOW')
+        and (x.user_id = any(b.host_ids) or (b.resource_id is not null and b.created_by_user_id = x.user_id))
+from chain h
+join bookings b on b.org_id = $1 and b.id = h.id
+where h.rescheduled_to_id is null and x.org_id = $1 and x.id = h.event_id;
 
 -- name: claim_writes
 -- (queue) The next entries to write, of everybody but the connections in $3. Those of a connection whose provider asked to be
@@ -93,7 +123,7 @@ update calendar_events set leased_until = null where org_id = $1 and id = $2 and
 
 -- name: get_entry
 -- What the entry of a booking says.
-select b.ical_uid, b.ical_sequence, b.status, b.starts_at, b.ends_at, b.timezone, coalesce(t.title, r.name, '') as title, b.location, b.notes,
+select b.ical_uid, b.ical_sequence, b.status, b.rescheduled_to_id, b.starts_at, b.ends_at, b.timezone, coalesce(t.title, r.name, '') as title, b.location, b.notes,
        b.attendee_name, b.attendee_email, b.attendee_phone, b.guests, b.created_at, b.updated_at, o.name as org_name,
        o.settings ->> 'sender_name' as sender_name, coalesce(u.locale, o.settings ->> 'locale') as locale,
        array(select h.name
@@ -134,15 +164,16 @@ select org_id, gen_random_uuid(), thread, user_id, booking_id, calendar_id, $4, 
 from old where revision > $5 and wanted;
 
 -- name: remake_event
--- It is gone there and to stand there all the same: under another mark, in the calendar that is written to now.
+-- It is gone there and to stand there all the same: under another mark, in the calendar that is written to now, and ever later
+-- where that has come to nothing before.
 with old as (
     update calendar_events
-    set removed_at = $3, due_at = null, leased_until = null, attempts = 0, error = null, updated_at = $3
+    set removed_at = $3, due_at = null, leased_until = null, error = null, updated_at = $3
     where org_id = $1 and id = $2 and removed_at is null
     returning *
 )
-insert into calendar_events (org_id, id, thread, user_id, booking_id, calendar_id, due_at, created_at, updated_at)
-select o.org_id, gen_random_uuid(), o.thread, o.user_id, o.booking_id, coalesce(c.id, o.calendar_id), $3, $3, $3
+insert into calendar_events (org_id, id, thread, user_id, booking_id, calendar_id, attempts, due_at, created_at, updated_at)
+select o.org_id, gen_random_uuid(), o.thread, o.user_id, o.booking_id, coalesce(c.id, o.calendar_id), o.attempts + 1, $4, $3, $3
 from old o
 left join calendars c on c.org_id = o.org_id and c.user_id = o.user_id and c.is_write_target
 where o.wanted;
@@ -204,10 +235,13 @@ on conflict do nothing;
 delete from busy_blocks where org_id = $1 and calendar_id = $2 and generation = $3 and remote_id = any($4::text[]);
 
 -- name: find_own
--- Which of these events are ours, whatever became of them. $3: by their ids there; $4: by their marks, in whichever calendar.
-select x.id, x.remote_id, x.calendar_id, x.starts_at, x.ends_at, x.removed_at
+-- Which of these events are entries of the person whose calendar it is ($6), whatever became of them. $3: by their ids there;
+-- $4: by their marks, in whichever calendar; `within`: of an account that is this one ($5). Somebody else's entries, in a
+-- calendar that they share, are none of ours.
+select x.id, x.remote_id, x.calendar_id, x.starts_at, x.ends_at, x.removed_at, c.connection_id = $5 as within
 from calendar_events x
-where x.org_id = $1 and (x.id = any($4::uuid[]) or (x.calendar_id = $2 and x.remote_id = any($3::text[])));
+join calendars c on c.org_id = x.org_id and c.id = x.calendar_id
+where x.org_id = $1 and x.user_id = $6 and (x.id = any($4::uuid[]) or (x.calendar_id = $2 and x.remote_id = any($3::text[])));
 
 -- name: list_absent
 -- Ours in this calendar that a full sync of [$4, $5) did not show.
@@ -296,7 +330,8 @@ update calendar_changes set plan = $3 where org_id = $1 and event_id = $2;
 
 -- name: put_off_write
 -- Somebody has changed it there meanwhile: first that is looked at.
-update calendar_events set due_at = $4, attempts = attempts + 1, leased_until = null where org_id = $1 and id = $2 and leased_until = $3;
+update calendar_events set due_at = $4, attempts = attempts + 1, leased_until = null, error = 'changed_there'
+where org_id = $1 and id = $2 and leased_until = $3;
 
 -- name: find_visitor
 select o.id as org_id, o.name as org_name, o.secret_sealed from organizations o where o.id = $1;
@@ -308,7 +343,8 @@ join calendars s on s.org_id = c.org_id and s.connection_id = c.connection_id an
 where c.org_id = $1 and c.id = $2;
 
 -- name: rehome_event
-update calendar_events set calendar_id = $3, remote_id = null, updated_at = $4 where org_id = $1 and id = $2 and removed_at is null;
+update calendar_events set calendar_id = $3, remote_id = null, updated_at = $4
+where org_id = $1 and id = $2 and removed_at is null and calendar_id <> $3;
 
 -- name: begin_polling
 update calendars set next_poll_at = least(next_poll_at, $3) where org_id = $1 and id = $2;
@@ -330,13 +366,17 @@ where org_id = $1 and id = $2 and leased_until = $3
 returning id;
 
 -- name: count_touched
--- How many bookings syncs of this connection have changed since $3.
-select n.status, (select count(*) from unnest(n.touched_at) as t (at) where t.at > $3) as touched
+-- How many bookings syncs of this connection have changed since $3, and how many more look changed than those in $4, which
+-- somebody has looked at.
+select n.status, (select count(*) from unnest(n.touched_at) as t (at) where t.at > $3) as touched,
+       (select count(*) from calendar_changes g
+        join calendars c on c.org_id = g.org_id and c.id = g.calendar_id
+        where g.org_id = n.org_id and c.connection_id = n.id and g.state = 'seen' and g.event_id <> all($4::uuid[])) as unread
 from calendar_connections n where n.org_id = $1 and n.id = $2;
 
 -- name: note_touched
 update calendar_connections
-set touched_at = array(select t.at from unnest(touched_at) as t (at) where t.at > $4) || $3::timestamptz
+set touched_at = array(select t.at from unnest(touched_at) as t (at) where t.at > $4) || array_fill($3::timestamptz, array[$5::int])
 where org_id = $1 and id = $2;
 
 -- name: lock_connection

@@ -58,7 +58,7 @@ select c.org_id, c.id, c.connection_id, c.user_id, n.provider, n.account, n.stat
        c.created_at, c.updated_at
 from calendars c
 join calendar_connections n on n.org_id = c.org_id and n.id = c.connection_id
-where c.org_id = $1 and c.id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
+where c.org_id = $1 and n.status <> 'disconnected' and c.id > coalesce($2::uuid, '00000000-0000-0000-0000-000000000000')
   and ($4::uuid is null or c.user_id = $4) and ($5::uuid is null or c.id = $5) and ($6::uuid is null or c.connection_id = $6)
 order by c.id
 limit $3;
@@ -95,8 +95,41 @@ set status = 'disconnected', status_reason = $3, resting_until = null, ending_du
 where org_id = $1 and id = $2 and status <> 'disconnected'
 returning id;
 
--- name: delete_calendars
-delete from calendars where org_id = $1 and connection_id = $2;
+-- name: park_calendars
+-- What stands there stays, and so does what we know of it: connected again, nothing is entered twice.
+update calendars
+set was_busy = read_busy, read_busy = false, is_write_target = false, sync_state = '{}', synced_at = null,
+    fresh_until = '-infinity', known_until = '-infinity', next_poll_at = null, leased_until = null, failures = 0, error = null,
+    channel = null, channel_due_at = null, hook_id = null, hook_secret_hash = null, channel_failures = 0, updated_at = $3
+where org_id = $1 and connection_id = $2;
+
+-- name: forget_busy
+delete from busy_blocks where org_id = $1 and calendar_id in (select id from calendars where org_id = $1 and connection_id = $2);
+
+-- name: forget_changes
+delete from calendar_changes where org_id = $1 and calendar_id in (select id from calendars where org_id = $1 and connection_id = $2);
+
+-- name: revive_connection
+-- The account was connected before, by the same person.
+update calendar_connections
+set status = 'active', status_reason = null, ending = null, ending_due_at = null, ending_attempts = 0, touched_at = '{}',
+    credentials_sealed = $5, server_url = $6, refreshed_at = $7, updated_at = $7, resting_until = null
+where org_id = $1 and id = (select id from calendar_connections
+                            where org_id = $1 and user_id = $2 and provider = $3 and account = $4 and status = 'disconnected'
+                            order by updated_at desc limit 1)
+  and not exists (select from calendar_connections
+                  where org_id = $1 and user_id = $2 and provider = $3 and account = $4 and status <> 'disconnected')
+returning id;
+
+-- name: revive_calendars
+update calendars set read_busy = was_busy, was_busy = null, next_poll_at = case when was_busy then $3::timestamptz end, updated_at = $3
+where org_id = $1 and connection_id = $2 and was_busy is not null;
+
+-- name: read_where_ours_stand
+-- A calendar that bookings stand in is read, whether it counts as busy or not.
+update calendars c set next_poll_at = $3
+where c.org_id = $1 and c.connection_id = $2 and c.next_poll_at is null
+  and exists (select from calendar_events x where x.org_id = c.org_id and x.calendar_id = c.id and x.removed_at is null);
 
 -- name: list_connections_of
 select id from calendar_connections where org_id = $1 and user_id = $2 and status <> 'disconnected' order by id;
@@ -120,7 +153,7 @@ returning g.event_id;
 -- name: withdraw_changes
 delete from calendar_changes g using calendars c
 where g.org_id = $1 and g.state = 'held' and c.org_id = g.org_id and c.id = g.calendar_id and c.connection_id = $2
-returning g.event_id as id, g.plan;
+returning g.event_id as id;
 
 -- name: resume_connection
 update calendar_connections set status = 'active', status_reason = null, touched_at = '{}', updated_at = $3

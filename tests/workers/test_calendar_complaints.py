@@ -367,6 +367,6 @@ async def test_disconnected_it_is_ended_there_too(room: Room, soon: datetime) ->
     assert "09:00" in await room.slots(soon)
     # what stands there is the host's
     assert len(room.events()) == 1
-    for table in ("calendars", "busy_blocks", "calendar_events", "calendar_changes"):
+    for table in ("busy_blocks", "calendar_changes"):
         assert await room.rows(f"select 1 from {table} where org_id = $1") == []  # noqa: S608 -- of this file
     assert not await room.worker.end()

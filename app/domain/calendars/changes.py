@@ -4,6 +4,7 @@ The one rule: a booking changes only by what was read of its event, by id, while
 could change it. One that the rules refuse stays as it is, and its event goes back.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +30,8 @@ SQL = sql.load("calendar_sync")
 
 LEASE = timedelta(seconds=120)
 """For looking at some events and deciding."""
+
+APPROVED = "approved"
 
 TOUCHING = frozenset({Act.MOVE, Act.CANCEL})
 """What changes a booking, and so counts for the brake."""
@@ -108,10 +111,20 @@ def theirs_of(remote: RemoteEvent | None) -> Theirs:
     return Theirs(deleted=False, times=times, all_day=remote.all_day, changed_at=remote.changed_at)
 
 
-async def must_wait(conn: Connection, org_id: UUID, connection_id: UUID, count: int, most: int, now: datetime) -> bool:
-    """The brake: whether so many more bookings are too many for one sync without their owner's word."""
-    row = await conn.fetchrow(SQL.count_touched, org_id, connection_id, now - _ONE_SYNC)
-    return row is None or row["status"] != "active" or int(row["touched"]) + count > most
+async def must_wait(
+    conn: Connection, org_id: UUID, connection_id: UUID, judged: Sequence[Judged], most: int, now: datetime
+) -> bool:
+    """The brake: whether what these would change is too much for one sync without their owner's word. What looks
+    changed and could not be looked at counts with them. If it is not, it counts as done from now on. In a transaction
+    of the caller's, one after another for each connection."""
+    await conn.fetchrow(SQL.lock_connection, org_id, connection_id)
+    looked_at = [each.change.id for each in judged]
+    row = await conn.fetchrow(SQL.count_touched, org_id, connection_id, now - _ONE_SYNC, looked_at)
+    count = sum(each.act in TOUCHING and each.change.state != APPROVED for each in judged)
+    if row is None or row["status"] != "active" or int(row["touched"]) + int(row["unread"]) + count > most:
+        return True
+    await conn.execute(SQL.note_touched, org_id, connection_id, now, now - _ONE_SYNC, count)
+    return False
 
 
 async def hold(conn: Connection, org_id: UUID, waiting: list[Judged]) -> None:
@@ -124,19 +137,15 @@ async def hold(conn: Connection, org_id: UUID, waiting: list[Judged]) -> None:
     await conn.execute(SQL.hold_changes, org_id, [each.change.id for each in waiting])
 
 
-async def settle(
-    conn: Connection, org_id: UUID, connection_id: UUID, judged: Judged, vault: Vault, now: datetime
-) -> None:
+async def settle(conn: Connection, org_id: UUID, judged: Judged, vault: Vault, now: datetime) -> None:
     """Do what was judged, and forget the change. In a transaction of the caller's, which fails as a whole where the
     lease was lost: then nothing has happened."""
     change = judged.change
     await conn.execute(SQL.drop_change, org_id, change.id)
-    if judged.act in TOUCHING:
-        await conn.execute(SQL.note_touched, org_id, connection_id, now, now - _ONE_SYNC)
     if judged.act is Act.CANCEL:
         await _cancel(conn, org_id, judged, vault, now)
     elif judged.act is Act.REWRITE:
-        await remake(conn, org_id, change.id, now)
+        await remake(conn, org_id, change.id, timedelta(), now)
     elif judged.act is Act.MOVE:
         await _move(conn, org_id, judged, vault, now)
     elif judged.act is Act.PUT_BACK:

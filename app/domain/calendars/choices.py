@@ -21,7 +21,7 @@ from app.core.shown import CalendarRef, Link, Time, UserRef, Zone, one_of
 from app.core.times import iso
 from app.domain.calendars.access import IN_USE
 from app.domain.calendars.connections import Account, save_account
-from app.domain.calendars.outbound import remake
+from app.domain.calendars.outbound import plan_missing
 from app.domain.calendars.provider import RemoteCalendar
 from app.domain.identity.models import Principal
 
@@ -202,7 +202,7 @@ async def update_calendar(
     values = (merged.read_busy, merged.is_write_target, merged.stale_policy, now)
     await conn.execute(SQL.update_calendar, principal.org_id, calendar_id, *values)
     if chosen:
-        await conn.execute(SYNC.plan_missing, principal.org_id, calendar_id, now)
+        await plan_missing(conn, principal.org_id, calendar_id, now)
     return await get_calendar(conn, principal, calendar_id)
 
 
@@ -236,10 +236,8 @@ async def withdraw_changes(
     found = await _resume(conn, principal, calendar_id, now)
     withdrawn = await conn.fetch(SQL.withdraw_changes, principal.org_id, found.connection_id)
     for row in withdrawn:
-        if (row["plan"] or {}).get("action") == "cancel":
-            await remake(conn, principal.org_id, row["id"], now)
-        else:
-            await conn.execute(SQL.write_back, principal.org_id, row["id"], now)
+        # what is gone is made again by whoever finds that it is: its owner may have put it back by now
+        await conn.execute(SQL.write_back, principal.org_id, row["id"], now)
     return await get_calendar(conn, principal, calendar_id), len(withdrawn)
 
 

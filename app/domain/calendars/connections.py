@@ -17,7 +17,7 @@ from app.core.errors import Conflict, LinkExpired
 from app.core.ids import Kind, encode, new_id
 from app.core.vault import Vault, derive, digest
 from app.domain.bookings.events import CALENDAR_DISCONNECTED, CALENDAR_PAUSED, CalendarShown, calendar_event
-from app.domain.calendars.outbound import plan_missing
+from app.domain.calendars.outbound import plan_again, plan_missing
 from app.domain.calendars.provider import RemoteCalendar
 from app.domain.identity.models import Principal
 
@@ -86,13 +86,18 @@ async def save_account(
 ) -> UUID:
     """Connect an account, or connect it again; its id. Its main calendar counts as busy, and is the one that is
     written to where there is none yet: then what is to come is entered there. Raises Conflict for too many."""
-    handle = (org_id, new_id(), user_id, account.provider, account.name)
-    row = await conn.fetchrow(SQL.save_connection, *handle, account.credentials_sealed, account.server_url, now)
+    about = (account.provider, account.name, account.credentials_sealed, account.server_url, now)
+    revived = await conn.fetchval(SQL.revive_connection, org_id, user_id, *about)
+    row = await conn.fetchrow(SQL.save_connection, org_id, new_id(), user_id, *about)
     assert row is not None  # noqa: S101 -- it is written either way
-    if row["is_new"] and await conn.fetchval(SQL.count_connections, org_id, user_id) > MOST_CONNECTIONS:
+    if (row["is_new"] or revived) and await conn.fetchval(SQL.count_connections, org_id, user_id) > MOST_CONNECTIONS:
         raise Conflict(_ENOUGH)
     connection_id: UUID = row["id"]
+    if revived is not None:
+        await conn.execute(SQL.revive_calendars, org_id, connection_id, now)
+        await plan_again(conn, org_id, connection_id, now)
     await save_calendars(conn, org_id, connection_id, user_id, calendars, now)
+    await conn.execute(SQL.read_where_ours_stand, org_id, connection_id, now)
     target = await conn.fetchval(SQL.choose_first_target, org_id, connection_id, now)
     if target is not None:
         await plan_missing(conn, org_id, target, now)
@@ -119,14 +124,16 @@ async def save_calendars(
 
 
 async def disconnect(conn: Connection, org_id: UUID, connection_id: UUID, now: datetime) -> None:
-    """End a connection: its calendars go, and with them what they say is busy. What stands there stays. Ended already
-    is fine."""
+    """End a connection: its calendars are seen no more, and what they say is busy goes. What stands there stays, and is
+    remembered, so that connecting again enters nothing twice. Ended already is fine."""
     await conn.fetchrow(SYNC.lock_connection, org_id, connection_id)
     told = await _told(conn, org_id, connection_id)
     if await conn.fetchval(SQL.end_connection, org_id, connection_id, "disconnected", now) is None:
         return
     await tell(conn, org_id, CALENDAR_DISCONNECTED, told, "disconnected", now)
-    await conn.execute(SQL.delete_calendars, org_id, connection_id)
+    await conn.execute(SQL.park_calendars, org_id, connection_id, now)
+    for forget in (SQL.forget_busy, SQL.forget_changes):
+        await conn.execute(forget, org_id, connection_id)
 
 
 async def disconnect_all(conn: Connection, org_id: UUID, user_id: UUID, now: datetime) -> None:
@@ -135,16 +142,22 @@ async def disconnect_all(conn: Connection, org_id: UUID, user_id: UUID, now: dat
         await disconnect(conn, org_id, row["id"], now)
 
 
-async def lose_access(conn: Connection, org_id: UUID, connection_id: UUID, reason: str, now: datetime) -> None:
+async def lose_access(
+    conn: Connection, org_id: UUID, connection_id: UUID, reason: str, sealed: bytes | None, now: datetime
+) -> bool:
     """The grant is over: its owner is told, once, and what its calendars say counts as unknown. Nothing else changes.
-    In a transaction of the caller's."""
+    sealed: the credentials that were refused; False, and nothing is lost, where the connection has others by now. In a
+    transaction of the caller's."""
     row = await conn.fetchrow(SYNC.lock_connection, org_id, connection_id)
     if row is None or row["status"] not in {"active", "paused"}:
-        return
+        return True
+    if row["credentials_sealed"] != sealed:
+        return False
     await conn.execute(SYNC.set_status, org_id, connection_id, "needs_reauth", reason, now)
     await conn.execute(SYNC.close_mirrors, org_id, connection_id, reason, now)
     await tell(conn, org_id, CALENDAR_DISCONNECTED, await _told(conn, org_id, connection_id), "needs_reauth", now)
     await _owe_letter(conn, row, "calendar_reauth", {}, now)
+    return True
 
 
 async def pause(conn: Connection, org_id: UUID, connection_id: UUID, count: int, now: datetime) -> None:

@@ -23,11 +23,13 @@ SQL = sql.load("calendar_sync")
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is to stand there, and the booking's side of it. changed_at: when its time or status was last changed."""
+    """What is to stand there, and the booking's side of it. changed_at: when its time or status was last changed.
+    is_over: it was cancelled, and no other took its place."""
 
     draft: Draft
     status: Status
     changed_at: datetime
+    is_over: bool
 
 
 async def wish_of(conn: Connection, org_id: UUID, booking_id: UUID, user_id: UUID) -> Wish:
@@ -56,7 +58,8 @@ async def wish_of(conn: Connection, org_id: UUID, booking_id: UUID, user_id: UUI
         organizer=owner,
         attendees=tuple(others.values()),
     )
-    return Wish(draft, booking.status, row["changed_at"])
+    is_over = booking.status is Status.CANCELLED and row["rescheduled_to_id"] is None
+    return Wish(draft, booking.status, row["changed_at"], is_over)
 
 
 def as_kept(draft: Draft) -> dict[str, Any]:

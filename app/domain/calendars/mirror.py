@@ -153,6 +153,11 @@ async def finish_generation(
     await _note_changes(conn, reading, seen, now)
 
 
+async def knows(conn: Connection, reading: Reading, calendar: str) -> bool:
+    """Whether we know a calendar of the same account, by its id there."""
+    return await conn.fetchval(SQL.find_sibling, reading.org_id, reading.id, calendar) is not None
+
+
 async def rehome(
     conn: Connection, reading: Reading, event_id: UUID, calendar: str, leased_until: datetime, now: datetime
 ) -> None:
@@ -173,7 +178,8 @@ async def _own(
     """The ids there of events that are ours, whatever became of them."""
     marks = {each.mark: each for each in events if each.mark is not None}
     by_remote = {each.remote_id: each for each in events}
-    rows = await conn.fetch(SQL.find_own, reading.org_id, reading.id, list(by_remote), list(marks))
+    whose = (reading.connection_id, reading.user_id)
+    rows = await conn.fetch(SQL.find_own, reading.org_id, reading.id, list(by_remote), list(marks), *whose)
     ours, adopted = set(), []
     for row in rows:
         event = marks.get(row["id"]) or by_remote.get(row["remote_id"])
@@ -189,6 +195,9 @@ async def _own(
             continue
         ours.add(event.remote_id)
         if removed_at is not None:
+            continue
+        if elsewhere and not row["within"]:
+            # another account of theirs shows it too
             continue
         seen.own.add(event.remote_id)
         if elsewhere and not event.deleted:

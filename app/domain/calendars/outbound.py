@@ -56,12 +56,22 @@ class Write:
 
 async def plan_writes(conn: Connection, now: datetime) -> int:
     """Take up to 200 rows from the outbox; how many were taken. In a transaction of the caller's."""
+    await conn.fetchval(SQL.lock_plans)
     return int(await conn.fetchval(SQL.plan_writes, now))
 
 
 async def plan_missing(conn: Connection, org_id: UUID, calendar_id: UUID, now: datetime) -> None:
-    """Let everything be written that is agreed, to come and in no calendar yet, where this one is written to."""
+    """Let everything be written that is agreed, to come and in no calendar yet, where this one is written to. In a
+    transaction of the caller's."""
+    await conn.fetchval(SQL.lock_plans)
     await conn.execute(SQL.plan_missing, org_id, calendar_id, now)
+
+
+async def plan_again(conn: Connection, org_id: UUID, connection_id: UUID, now: datetime) -> None:
+    """Let all that stands in the calendars of a connection be written as its bookings are by now. In a transaction of
+    the caller's."""
+    await conn.fetchval(SQL.lock_plans)
+    await conn.execute(SQL.plan_again, org_id, connection_id, now)
 
 
 async def claim_writes(conn: Connection, but: Sequence[UUID], now: datetime) -> list[Write]:
@@ -83,9 +93,14 @@ async def note_removed(conn: Connection, write: Write, now: datetime) -> None:
     await conn.execute(SQL.note_removed, write.org_id, write.id, write.leased_until, now, write.revision)
 
 
-async def remake(conn: Connection, org_id: UUID, event_id: UUID, now: datetime) -> None:
-    """Somebody deleted it there, and it is to stand there: another one takes its place."""
-    await conn.execute(SQL.remake_event, org_id, event_id, now)
+async def remake(conn: Connection, org_id: UUID, event_id: UUID, wait: timedelta, now: datetime) -> None:
+    """Somebody deleted it there, and it is to stand there: another one takes its place, after the wait."""
+    await conn.execute(SQL.remake_event, org_id, event_id, now, now + wait)
+
+
+async def give_up(conn: Connection, write: Write, now: datetime) -> None:
+    """Nothing of it is to stand there."""
+    await conn.execute(SQL.give_up, write.org_id, write.id, write.leased_until, now)
 
 
 async def note_unwritten(conn: Connection, write: Write, code: str, wait: timedelta, now: datetime) -> None:

@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -24,7 +24,7 @@ from app.core.times import iso
 from app.domain.bookings.lifecycle import AGREED, Status
 from app.domain.calendars.access import IN_USE, Roads, reach
 from app.domain.calendars.choices import NO_SUCH
-from app.domain.calendars.outbound import remake
+from app.domain.calendars.outbound import plan_missing, remake
 from app.domain.calendars.provider import (
     HORIZON,
     PAST,
@@ -201,13 +201,13 @@ async def repair(conn: Connection, org_id: UUID, report: Report, now: datetime) 
         await conn.execute(SYNC.prompt_calendar, org_id, report.calendar_id, now)
         await conn.execute(SYNC.insert_changes, org_id, report.calendar_id, moved, now)
     for event_id in ids[Difference.MISSING_THERE]:
-        await remake(conn, org_id, event_id, now)
+        await remake(conn, org_id, event_id, timedelta(), now)
     if left := ids[Difference.LEFT_THERE]:
         await conn.execute(SQL.queue_removals, org_id, left, now)
     if failed := ids[Difference.WRITE_FAILED]:
         await conn.execute(SQL.retry_writes, org_id, failed, now)
     if report.counts[Difference.NOT_WRITTEN.value]:
-        await conn.execute(SYNC.plan_missing, org_id, report.calendar_id, now)
+        await plan_missing(conn, org_id, report.calendar_id, now)
     return len(report.items) - len(ids[Difference.CHANGE_HELD])
 
 
