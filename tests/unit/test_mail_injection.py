@@ -159,7 +159,7 @@ def test_a_calendar_holds_what_was_written(about: Meeting, organization: str) ->
 _FACTS = "until inviter days minutes url reason account provider count title starts_at moved_to"
 
 
-@settings(deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(
     facts=st.fixed_dictionaries(dict.fromkeys(_FACTS.split(), texts)),
     organization=texts,

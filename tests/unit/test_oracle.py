@@ -41,7 +41,7 @@ def label(oracle: Oracle, starts: list[int]) -> None:
         event("a seat beside others")
 
 
-@settings(max_examples=EXAMPLES * 5, deadline=None)
+@settings(max_examples=EXAMPLES * 3, deadline=None)
 @given(worlds())
 def test_what_is_listed_is_what_every_rule_allows(world: World) -> None:
     oracle = Oracle(world)

@@ -121,7 +121,7 @@ def grids(draw: st.DrawFn) -> list[Piece]:
     return [(draw(SMALL), lo, hi, hi + draw(st.integers(0, 20))) for lo, hi in pairs]
 
 
-@settings(max_examples=settings().max_examples * 10)
+@settings(max_examples=settings().max_examples * 5)
 @given(
     grid=grids(),
     busy=INTERVALS,
