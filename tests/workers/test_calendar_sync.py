@@ -32,6 +32,14 @@ async def test_a_booking_appears_moves_and_goes(room: Room, soon: datetime) -> N
     assert await room.happened() == ["booking.created", "booking.rescheduled", "booking.cancelled"]
 
 
+async def test_no_request_waits_for_a_provider(room: Room, soon: datetime) -> None:
+    calls = len(room.fake.calls)
+    booking = await room.book(soon + 10 * HOUR)
+    await room.slots(soon)
+    (await room.api.post(f"/v1/bookings/{(await room.move(booking, soon + 12 * HOUR))['id']}/cancel")).ok()
+    assert len(room.fake.calls) == calls
+
+
 async def test_what_is_busy_there_is_closed_here(room: Room, soon: datetime) -> None:
     room.fake.add_event(ACCOUNT, soon + 9 * HOUR, soon + 10 * HOUR)
     await room.synced()
