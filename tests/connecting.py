@@ -1,8 +1,10 @@
 """What tests of connected calendars share: a fake Google that the service knows, and the way through its consent."""
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from html import unescape
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -62,12 +64,22 @@ async def asked(caller: Api | Browser, **fields: Any) -> str:
 
 
 async def returned(caller: Api | Browser, path: str, **headers: str) -> Answer:
-    """As a browser comes back; without a key."""
+    """As a browser comes back, and presses the button where one is shown; without a key."""
     given = {"Accept": "text/html,*/*;q=0.8", "Sec-Fetch-Site": "cross-site", **headers}
     if isinstance(caller, Browser):
         return await caller.call("GET", path, headers=given)
     response = await caller.client.get(path, headers=given, allow_redirects=False)
+    fields = hidden_fields((await response.read()).decode())
+    if fields:
+        response = await caller.client.post(urlsplit(path).path, data=fields, headers=given, allow_redirects=False)
     return Answer(response.status, response.headers, await response.read())
+
+
+def hidden_fields(page: str) -> dict[str, str]:
+    """What the page's button sends along."""
+    return {
+        name: unescape(value) for name, value in re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', page)
+    }
 
 
 async def connected(caller: Api | Browser, account: str = HOST) -> Any:

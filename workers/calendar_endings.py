@@ -5,11 +5,14 @@ The one rule: when it is done, or cannot be done, nothing is left here that open
 
 from datetime import timedelta
 
+import asyncpg
+
 from app.core import db, sql
-from app.core.db import Connection
+from app.core.db import AWAY, Connection
+from app.core.errors import Unavailable
 from app.core.logs import logger
 from app.domain.calendars import oauth
-from app.domain.calendars.access import Roads, configured, open_tokens, reach
+from app.domain.calendars.access import Roads, configured, open_tokens, reach, within
 from app.domain.calendars.provider import AccessLost, CalendarError, TryLater
 from workers.calendar_channels import channel_of
 
@@ -18,6 +21,8 @@ SQL = sql.load("calendar_sync")
 _ENDED = frozenset({"disconnected"})
 _MOST_ATTEMPTS = 8
 _LEASE = timedelta(minutes=2)
+# a claim takes up to four, one after another
+_LONGEST_SECONDS = 30.0
 _log = logger("calendars")
 
 
@@ -36,13 +41,20 @@ async def end_some(roads: Roads) -> int:
         due = await db.run(conn, claim)
     for row in due:
         try:
-            await _end(roads, row)
+            async with within(_LONGEST_SECONDS):
+                await _end(roads, row)
         except TryLater as error:
             _log.warning("calendar_unrevoked", connection_id=str(row["id"]), error=error.code)
             if row["ending_attempts"] < _MOST_ATTEMPTS:
                 continue
         except CalendarError as error:
             _log.info("calendar_not_revocable", connection_id=str(row["id"]), error=error.code)
+        except (*AWAY, Unavailable, asyncpg.PostgresError):
+            raise
+        except Exception:  # noqa: BLE001 -- the others that are due would never be ended
+            _log.exception("calendar_ending_failed", connection_id=str(row["id"]))
+            if row["ending_attempts"] < _MOST_ATTEMPTS:
+                continue
         async with db.acquire(roads.pool) as conn:
             await conn.execute(SQL.finish_ending, row["org_id"], row["id"], roads.clock())
     return len(due)
@@ -62,6 +74,8 @@ async def _end(roads: Roads, row: sql.Row) -> None:
         return
     async with db.acquire(roads.pool) as conn:
         latest = await conn.fetchrow(SQL.get_ending, row["org_id"], row["id"])
-    if latest is not None:
+        shared = await conn.fetchval(SQL.is_account_shared, row["org_id"], row["id"])
+    # the grant is the account's: its other connections would end with it
+    if latest is not None and not shared:
         tokens = open_tokens(latest["credentials_sealed"], roads.vault)
         await oauth.revoke(roads.session, configured(roads.settings, latest["provider"]), tokens.refresh_token)

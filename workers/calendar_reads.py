@@ -10,11 +10,16 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+import asyncpg
+
 from app.core import db, sql
+from app.core.db import AWAY
+from app.core.errors import Unavailable
 from app.core.logs import logger
 from app.domain.calendars import mirror, outbound
-from app.domain.calendars.access import Roads, reach
+from app.domain.calendars.access import Roads, Used, reach, within
 from app.domain.calendars.connections import lose_access
+from app.domain.calendars.http import asked_wait
 from app.domain.calendars.mirror import LeaseLost, Reading, Seen
 from app.domain.calendars.provider import (
     AccessLost,
@@ -26,7 +31,7 @@ from app.domain.calendars.provider import (
     TryLater,
     Window,
 )
-from workers.calendar_changes import settle_changes
+from workers.calendar_changes import refresh_calendars, settle_changes
 from workers.calendar_channels import keep_channel
 
 SQL = sql.load("calendar_sync")
@@ -39,6 +44,8 @@ _JITTER = 0.2
 _LONGEST_WAIT = timedelta(hours=1)
 _REST = timedelta(seconds=5)
 _SOON = timedelta(seconds=1)
+# ten thousand events take some seconds of it
+_LONGEST_SECONDS = 600.0
 _log = logger("calendars")
 
 
@@ -46,14 +53,21 @@ async def read_calendar(roads: Roads, reading: Reading) -> None:
     """Sync one calendar, and follow what was changed there of ours. A failure is noted on it, and tried again."""
     holder = _Holder(roads, reading)
     try:
-        provider = await reach(roads, reading.org_id, reading.connection_id)
-        pushed = await keep_channel(roads, provider, reading)
-        await _sync(holder, provider)
-        await settle_changes(roads, provider, holder.reading)
+        async with within(_LONGEST_SECONDS):
+            provider = await reach(roads, reading.org_id, reading.connection_id, used=holder.used)
+            pushed = await keep_channel(roads, provider, reading)
+            await _sync(holder, provider)
+            await settle_changes(roads, provider, holder.reading)
     except LeaseLost:
         _log.info("calendar_lease_lost", calendar_id=str(reading.id))
     except CalendarError as error:
         await _note_unread(holder, error)
+    except (*AWAY, Unavailable, asyncpg.PostgresError):
+        # nothing can be noted just now: the lease runs out
+        raise
+    except Exception:  # noqa: BLE001 -- it would come again with every lease, and the calendar would not say why
+        _log.exception("calendar_reading_failed", calendar_id=str(reading.id))
+        await _note_unread(holder, TryLater("internal_error"))
     else:
         # only that they do not all come at once
         spread = 1 + random.uniform(-_JITTER, _JITTER)  # noqa: S311
@@ -67,7 +81,7 @@ class _Holder:
     """A reading whose lease grows with what is read."""
 
     def __init__(self, roads: Roads, reading: Reading) -> None:
-        self.roads, self.reading = roads, reading
+        self.roads, self.reading, self.used = roads, reading, Used()
 
     @property
     def lease(self) -> tuple[object, ...]:
@@ -126,6 +140,8 @@ async def _sync_fully(holder: _Holder, provider: Provider, window: Window) -> No
         raise TryLater("no_token")
     about = (holder.reading, generation, window, token, seen, holder.fresh)
     await holder.within(lambda conn, now: mirror.finish_generation(conn, *about, now))
+    # now and then, what is new in the account
+    await refresh_calendars(holder.roads, provider, holder.reading)
     # what was booked in the moment in which the calendar was connected
     await holder.within(lambda conn, now: outbound.plan_missing(conn, holder.reading.org_id, holder.reading.id, now))
 
@@ -143,14 +159,15 @@ async def _kept(holder: _Holder, pages: AsyncIterator[Page]) -> AsyncIterator[Pa
 
 async def _note_unread(holder: _Holder, error: CalendarError) -> None:
     reading = holder.reading
-    lost = isinstance(error, AccessLost)
     wait = min(timedelta(seconds=5 * 2 ** min(reading.failures, 10)), _LONGEST_WAIT)
-    asked = timedelta(seconds=error.seconds) if isinstance(error, TryLater) and error.seconds is not None else None
+    asked = asked_wait(error)
     _log.warning("calendar_unread", calendar_id=str(reading.id), error=error.code)
 
     async def note(conn: db.Connection, now: datetime) -> None:
-        if lost:
-            await lose_access(conn, reading.org_id, reading.connection_id, error.code, now)
+        lost = False
+        if isinstance(error, AccessLost):
+            about = (reading.org_id, reading.connection_id, error.code, holder.used.sealed)
+            lost = await lose_access(conn, *about, now)
         elif asked is not None or error.code == "rate_limited":
             await conn.execute(SQL.rest_connection, reading.org_id, reading.connection_id, now + (asked or _REST))
         again = now + max(wait, asked or timedelta())

@@ -7,14 +7,19 @@ second try would do twice, and nothing is called written before the provider has
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+import asyncpg
+
 from app.core import db, sql
+from app.core.db import AWAY
+from app.core.errors import Unavailable
 from app.core.logs import logger
 from app.domain.bookings.meetings import note_meeting
 from app.domain.calendars import outbound
-from app.domain.calendars.access import Roads, reach
+from app.domain.calendars.access import Roads, Used, reach, within
 from app.domain.calendars.changes import TOUCHING, theirs_of
 from app.domain.calendars.connections import lose_access
 from app.domain.calendars.entries import Wish, changed_fields, wish_of
+from app.domain.calendars.http import asked_wait
 from app.domain.calendars.outbound import Write
 from app.domain.calendars.provider import (
     DUPLICATE_NOT_FOUND,
@@ -36,6 +41,8 @@ _REFUSED_AGAIN = timedelta(hours=1)
 # So long a provider that asks for no certain time is left alone.
 _REST = timedelta(seconds=5)
 _AROUND = timedelta(days=1)
+# the lease is longer
+_LONGEST_SECONDS = 60.0
 # so often one that was made already is looked for, some minutes in all
 _LOOKS_FOR_A_DUPLICATE = 4
 _log = logger("calendars")
@@ -43,14 +50,16 @@ _log = logger("calendars")
 
 async def write_entry(roads: Roads, write: Write) -> None:
     """Bring the calendar to what the entry should be; a failure is noted on it, and tried again."""
+    used = Used()
     try:
-        provider = await reach(roads, write.org_id, write.connection_id)
-        await (_put if write.wanted else _remove)(roads, provider, write)
+        async with within(_LONGEST_SECONDS):
+            provider = await reach(roads, write.org_id, write.connection_id, used=used)
+            await (_put if write.wanted else _remove)(roads, provider, write)
     except AccessLost as error:
         code = error.code
 
         async def lose(conn: db.Connection) -> None:
-            await lose_access(conn, write.org_id, write.connection_id, code, roads.clock())
+            await lose_access(conn, write.org_id, write.connection_id, code, used.sealed, roads.clock())
             await outbound.note_unwritten(conn, write, code, _REST, roads.clock())
 
         async with db.acquire(roads.pool) as conn:
@@ -66,11 +75,17 @@ async def write_entry(roads: Roads, write: Write) -> None:
         _log.warning("calendar_write_refused", event_id=str(write.id), error=error.code)
         async with db.acquire(roads.pool) as conn:
             await outbound.note_unwritten(conn, write, error.code, _REFUSED_AGAIN, roads.clock())
+    except (*AWAY, Unavailable, asyncpg.PostgresError):
+        # nothing can be noted just now: the lease runs out
+        raise
+    except Exception:  # noqa: BLE001 -- it would come again with every lease, and the booking would not say why
+        _log.exception("calendar_write_failed", event_id=str(write.id))
+        await _try_later(roads, write, TryLater("internal_error"))
 
 
 async def _try_later(roads: Roads, write: Write, error: TryLater) -> None:
     now = roads.clock()
-    asked = timedelta(seconds=error.seconds) if error.seconds is not None else None
+    asked = asked_wait(error)
     async with db.acquire(roads.pool) as conn:
         if asked is not None or error.code == "rate_limited":
             await conn.execute(SQL.rest_connection, write.org_id, write.connection_id, now + (asked or _REST))

@@ -1,8 +1,8 @@
 """Hosts' calendars: bookings go there, and what hosts do there comes here.
 
 The one rule: the database decides who does what. Entries and calendars are leased by statements that skip what
-another worker has, so any number of workers share them, and a killed one's come back when their leases run out. One
-account that is slow takes no other one's turn.
+another worker has, so any number of workers share them, and a killed one's come back when their leases run out. What
+is slow takes no other one's turn: no account, and no organization by all of its accounts.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ SWEEP_SECONDS = 1.0
 # under load so many commits share one look
 _GATHER_SECONDS = 0.05
 _WRITERS, _READERS = 16, 8
-# So many of them may work on one account at once.
+# So many of them may work on one account at once; on all accounts of one organization half of them.
 _SHARE_OF_WRITERS, _SHARE_OF_READERS = 4, 2
 _TIMEOUT_SECONDS = 15.0
 _log = logger("calendars")
@@ -84,7 +84,7 @@ class Calendars:
             planned = await self._insist(lambda conn: db.run(conn, _plan)) or 0
             found = await self._insist(lambda conn: claim_writes(conn, crew.busy, _now())) if crew.has_room else None
             for each in found or ():
-                crew.start(each.connection_id, write_entry(self._roads, each))
+                crew.start(each.org_id, each.connection_id, write_entry(self._roads, each))
             if not planned and not found:
                 await _wait(self._writes)
                 await asyncio.sleep(_GATHER_SECONDS)
@@ -96,7 +96,7 @@ class Calendars:
             self._reads.clear()
             found = await self._insist(lambda conn: claim_calendars(conn, crew.busy, _now())) if crew.has_room else None
             for each in found or ():
-                crew.start(each.connection_id, read_calendar(self._roads, each))
+                crew.start(each.org_id, each.connection_id, read_calendar(self._roads, each))
             if not found:
                 await _wait(self._reads)
                 await asyncio.sleep(_GATHER_SECONDS)
@@ -129,26 +129,30 @@ async def _guarded(work: Coroutine[Any, Any, Result]) -> Result | None:
 
 
 class _Crew:
-    """So much at once, and so much of it for one connection. done: set whenever some of it is."""
+    """So much at once, so much of it for one connection, and half of it for one organization. done: set whenever some
+    of it is."""
 
     def __init__(self, size: int, share: int, done: asyncio.Event) -> None:
-        self._size, self._share, self._done = size, share, done
+        self._size, self._share, self._most, self._done = size, share, size // 2, done
         self._tasks: set[asyncio.Task[None]] = set()
         self._of: Counter[UUID] = Counter()
+        self._of_org: Counter[UUID] = Counter()
 
     @property
     def has_room(self) -> bool:
-        # a claim takes some at once
-        return len(self._tasks) < self._size
+        # a claim takes some at once: what is beyond an organization's share takes nothing from the others
+        return sum(min(count, self._most) for count in self._of_org.values()) < self._size
 
     @property
     def busy(self) -> list[UUID]:
-        """The connections that have their share."""
-        return [each for each, count in self._of.items() if count >= self._share]
+        """The connections and organizations that have their share."""
+        connections = [each for each, count in self._of.items() if count >= self._share]
+        return connections + [each for each, count in self._of_org.items() if count >= self._most]
 
-    def start(self, connection_id: UUID, work: Coroutine[Any, Any, None]) -> None:
+    def start(self, org_id: UUID, connection_id: UUID, work: Coroutine[Any, Any, None]) -> None:
         self._of[connection_id] += 1
-        task = asyncio.create_task(self._do(connection_id, work))
+        self._of_org[org_id] += 1
+        task = asyncio.create_task(self._do(org_id, connection_id, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -156,7 +160,7 @@ class _Crew:
         while self._tasks:
             await asyncio.wait(self._tasks)
 
-    async def _do(self, connection_id: UUID, work: Coroutine[Any, Any, None]) -> None:
+    async def _do(self, org_id: UUID, connection_id: UUID, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
         except (*AWAY, Unavailable, asyncpg.PostgresError) as error:
@@ -165,9 +169,10 @@ class _Crew:
         except Exception:  # noqa: BLE001 -- one that fails in its own way must not end all of them
             _log.exception("calendar_work_failed")
         finally:
-            self._of[connection_id] -= 1
-            if not self._of[connection_id]:
-                del self._of[connection_id]
+            for counter, each in ((self._of, connection_id), (self._of_org, org_id)):
+                counter[each] -= 1
+                if not counter[each]:
+                    del counter[each]
             self._done.set()
 
 

@@ -1,7 +1,8 @@
 """The way to a consent page and back: where it may lead in the end, and the cookie that says whose browser it was.
 
 The one rule: a consent that a session asked for is taken from the browser that asked, and from no other: somebody could
-send the link on otherwise, and have a stranger's calendar for their own.
+send the link on otherwise, and have a stranger's calendar for their own. What a server asked for any browser may bring
+back, and so its person is asked first whom they connect it for.
 Source: RFC 6749, section 10.12; RFC 9700, sections 4.7 and 4.11 (open redirectors); RFC 6265bis (cookies).
 """
 
@@ -47,6 +48,12 @@ def checked_return(redirect_to: str, settings: Settings) -> str:
 def with_outcome(redirect_to: str, **outcome: str) -> str:
     """The address with what became of it in its query."""
     return str(URL(redirect_to).update_query(outcome))
+
+
+def origin_of(redirect_to: str | None) -> str | None:
+    """Of an address of somebody else's that was checked; None for a path of ours."""
+    url = URL(redirect_to or "")
+    return str(url.origin()) if url.absolute else None
 
 
 def new_browser() -> str:

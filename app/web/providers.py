@@ -25,8 +25,10 @@ _TURNS = web.AppKey("turns", asyncio.Semaphore)
 # each may hold two connections to the database: its own, and that of a refresh
 _AT_ONCE = 3
 _PATIENCE_SECONDS = 2.0
+_LONGEST_SECONDS = 60.0
 _TIMEOUT_SECONDS = 15.0
 _BUSY = "Too many requests wait for calendar providers just now; try again in a moment."
+_SLOW = "The calendar's provider takes too long to answer. Try again in a few minutes."
 
 
 async def open_roads(app: web.Application) -> AsyncIterator[None]:
@@ -41,14 +43,21 @@ async def open_roads(app: web.Application) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def reaching_out(asked: Asked) -> AsyncIterator[Roads]:
-    """The roads, by the request's clock, when it is its turn. Raises Unavailable when it does not come soon."""
+    """The roads, by the request's clock, when it is its turn, for a minute. Raises Unavailable when its turn does not
+    come soon, and when the minute is over."""
     app = asked.request.app
     turns = app[_TURNS]
     try:
         await asyncio.wait_for(turns.acquire(), timeout=_PATIENCE_SECONDS)
     except TimeoutError:
         raise Unavailable(_BUSY) from None
+    deadline = asyncio.timeout(_LONGEST_SECONDS)
     try:
-        yield dataclasses.replace(app[ROADS], clock=lambda: asked.now)
+        async with deadline:
+            yield dataclasses.replace(app[ROADS], clock=lambda: asked.now)
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise Unavailable(_SLOW) from None
     finally:
         turns.release()

@@ -92,15 +92,16 @@ join bookings b on b.org_id = $1 and b.id = h.id
 where h.rescheduled_to_id is null and x.org_id = $1 and x.id = h.event_id;
 
 -- name: claim_writes
--- (queue) The next entries to write, of everybody but the connections in $3. Those of a connection whose provider asked to be
--- left alone, or that has ended, wait.
+-- (queue) The next entries to write, of everybody but the connections and organizations in $3. Those of a connection whose
+-- provider asked to be left alone, or that has ended, wait.
 with chosen as (
     select x.org_id, x.id
     from calendar_events x
     join calendars c on c.org_id = x.org_id and c.id = x.calendar_id
     join calendar_connections n on n.org_id = c.org_id and n.id = c.connection_id
         and n.status in ('active', 'paused') and (n.resting_until is null or n.resting_until <= $1)
-    where x.due_at <= $1 and (x.leased_until is null or x.leased_until <= $1) and n.id <> all($3::uuid[])
+    where x.due_at <= $1 and (x.leased_until is null or x.leased_until <= $1)
+      and n.id <> all($3::uuid[]) and n.org_id <> all($3::uuid[])
     order by x.due_at
     limit 8
     for no key update of x skip locked
@@ -191,14 +192,15 @@ update calendar_connections set resting_until = $3
 where org_id = $1 and id = $2 and (resting_until is null or resting_until < $3);
 
 -- name: claim_calendars
--- (queue) The next calendars to read, of everybody but the connections in $3. A push while one is read makes it due before its
--- lease ends, which is how whoever ends the reading knows of it.
+-- (queue) The next calendars to read, of everybody but the connections and organizations in $3. A push while one is read makes it
+-- due before its lease ends, which is how whoever ends the reading knows of it.
 with chosen as (
     select c.org_id, c.id
     from calendars c
     join calendar_connections n on n.org_id = c.org_id and n.id = c.connection_id
         and n.status in ('active', 'paused') and (n.resting_until is null or n.resting_until <= $1)
-    where c.next_poll_at <= $1 and (c.leased_until is null or c.leased_until <= $1) and n.id <> all($3::uuid[])
+    where c.next_poll_at <= $1 and (c.leased_until is null or c.leased_until <= $1)
+      and n.id <> all($3::uuid[]) and n.org_id <> all($3::uuid[])
     order by c.next_poll_at
     limit 4
     for no key update of c skip locked
@@ -447,6 +449,14 @@ where org_id = $1 and id = $2 and leased_until = $3;
 update calendars set channel = null, channel_due_at = $4, channel_failures = channel_failures + 1
 where org_id = $1 and id = $2 and leased_until = $3;
 
+-- name: find_asker
+-- (door) For whom a server asked for a consent that is still open; nothing is used up by that.
+select u.name, o.name as org_name, t.provider, t.redirect_to
+from calendar_authorizations t
+join organizations o on o.id = t.org_id
+join users u on u.org_id = t.org_id and u.id = t.user_id and u.disabled_at is null
+where t.state_hash = $1 and t.browser_hash is null and t.expires_at > $2;
+
 -- name: claim_endings
 -- (queue) Connections that were ended here, and have something left at the provider.
 select org_id, id, ending_attempts from calendar_connections
@@ -458,6 +468,15 @@ for no key update skip locked;
 -- name: get_ending
 select n.org_id, n.id, n.user_id, n.provider, n.account, n.credentials_sealed, n.status, n.server_url, n.refreshed_at, n.ending, n.ending_attempts
 from calendar_connections n where n.org_id = $1 and n.id = $2 and n.ending_due_at is not null;
+
+-- name: is_account_shared
+-- (queue) Whether the account of a connection that was ended is connected once more, by anybody in any organization: a provider
+-- has one grant for all of them.
+select exists (
+    select from calendar_connections n
+    join calendar_connections o on o.provider = n.provider and o.account = n.account and o.status in ('active', 'paused')
+    where n.org_id = $1 and n.id = $2 and o.id <> n.id
+);
 
 -- name: put_off_ending
 update calendar_connections set ending_due_at = $3, ending_attempts = ending_attempts + 1 where org_id = $1 and id = $2;

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from tests.fakes.described import problems_of_answer, problems_of_request
 from tests.fakes.faults import Call, Faults
+from tests.fakes.google_fields import mask_of, picked
 from tests.fakes.google_push import Pushes
 from tests.fakes.google_store import EVER, ApiError, Calendar, Json, Span, body_of
 from tests.fakes.oauth import OAuth
@@ -187,8 +188,12 @@ class Api(Faults, Pushes):
             page["nextSyncToken"] = listing.token
         self.held_against(problems_of_answer("calendar.events.list", page))
         # each item was held against the description when it was made
-        items = b'"items":[' + b",".join(listing.items[offset:end]) + b"]"
-        return orjson.dumps(page).replace(b'"items":[]', items, 1)
+        items = listing.items[offset:end]
+        if "fields" in query:
+            mask = mask_of(query["fields"], "Events")
+            page, wanted = picked(page, mask), mask.get("items", {})
+            items = [orjson.dumps(picked(orjson.loads(each), wanted)) for each in items]
+        return orjson.dumps(page).replace(b'"items":[]', b'"items":[' + b",".join(items) + b"]", 1)
 
     def _listing_of(self, calendar: Calendar, query: dict[str, str]) -> tuple[_Listing, int]:
         token = query.get("pageToken")

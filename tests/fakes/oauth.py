@@ -48,7 +48,8 @@ class _Refresh:
 
 class OAuth:
     """rotates: every refresh gives another refresh token. grace: the old one works until the new one is used; without,
-    it ends at once. offline_by_scope: a refresh token is given for the scope `offline_access` (Microsoft), not for
+    it ends at once. one_grant: an account has one for all consents, and revoking a token of it ends them all (Google).
+    offline_by_scope: a refresh token is given for the scope `offline_access` (Microsoft), not for
     `access_type=offline&prompt=consent` (Google)."""
 
     def __init__(
@@ -61,6 +62,7 @@ class OAuth:
         offline_by_scope: bool = False,
         rotates: bool = False,
         grace: bool = True,
+        one_grant: bool = True,
         client_id: str = "slotwire",
         client_secret: str = "fake-client-secret",
     ) -> None:
@@ -68,6 +70,7 @@ class OAuth:
         self.authorize_path, self.token_path, self.revoke_path = authorize_path, token_path, revoke_path
         self.client_id, self.client_secret = client_id, client_secret
         self.rotates, self.grace = rotates, grace
+        self.one_grant = one_grant
         self.lifetime = 3600
         self.refreshes = 0
         self._offline_by_scope = offline_by_scope
@@ -228,6 +231,8 @@ class OAuth:
         if known is None or known.grant.revoked:
             return _refusal("invalid_token")
         known.grant.revoked = True
+        if self.one_grant:
+            self.revoke(known.grant.account)
         return web.json_response({})
 
     def _new_access(self, grant: Grant) -> str:

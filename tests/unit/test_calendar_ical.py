@@ -182,7 +182,59 @@ def test_a_rule_by_the_second_is_not_counted_out(rule: str) -> None:
     event = read((*HOURS, f"RRULE:{rule}"))
     assert event.blocks == (Block(NINE, READER.window.ends_at),)
     event = read((*HOURS, f"RRULE:{rule.partition(';')[0]};UNTIL=20260603T120000Z"))
-    assert event.blocks == (Block(NINE, NINE + 3 * HOUR),)
+    assert event.blocks == (Block(NINE, NINE + 4 * HOUR),), "the last one begins at its end"
+
+
+MANY = f"BYHOUR={','.join(map(str, range(24)))};BYMINUTE={','.join(map(str, range(60)))}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "ends"),
+    [
+        ("FREQ=DAILY;INTERVAL=0", READER.window.ends_at),
+        ("FREQ=YEARLY;INTERVAL=-1", READER.window.ends_at),
+        (f"FREQ=DAILY;{MANY}", READER.window.ends_at),
+        (f"FREQ=DAILY;{MANY};COUNT=10", NINE + 10 * DAY + HOUR),
+        (f"FREQ=DAILY;{MANY};UNTIL=20260610", datetime(2026, 6, 10, 23, tzinfo=UTC)),
+        ("FREQ=MINUTELY;COUNT=1440", NINE + DAY + HOUR),
+        ("FREQ=SECONDLY;UNTIL=20260604", datetime(2026, 6, 4, 23, tzinfo=UTC)),
+        ("FREQ=HOURLY;BYDAY=MO;COUNT=3", READER.window.ends_at),
+    ],
+)
+def test_what_is_too_much_is_taken_from_its_first_to_its_last(rule: str, ends: datetime) -> None:
+    event = read((*HOURS, f"RRULE:{rule}"))
+    assert event.blocks == (Block(NINE, ends),)
+    days = read(("DTSTART;VALUE=DATE:20260604", f"RRULE:{rule}"))
+    assert (days.blocks[0].starts_at, len(days.blocks)) == (datetime(2026, 6, 3, 22, tzinfo=UTC), 1)
+
+
+@pytest.mark.parametrize(
+    ("rule", "count"),
+    [
+        ("FREQ=HOURLY;COUNT=3", 3),
+        ("FREQ=MINUTELY;INTERVAL=90;COUNT=4", 4),
+        ("FREQ=DAILY;BYHOUR=9,13;COUNT=5", 5),
+        ("FREQ=DAILY;UNTIL=20260605", 3),
+        ("FREQ=DAILY;COUNT=2;UNTIL=99991231", 2),
+        # no such day: its first remains
+        ("FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30", 1),
+        ("FREQ=DAILY;INTERVAL=7;BYDAY=MO", 1),
+        ("FREQ=WEEKLY;BYDAY=MO;BYSETPOS=3", 1),
+        ("FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=29", 1),
+        ("FREQ=YEARLY;BYDAY=1MO;BYMONTH=7", 2),
+    ],
+)
+def test_rules_are_counted_out_where_that_ends_soon(rule: str, count: int) -> None:
+    event = read((*HOURS, f"RRULE:{rule}"))
+    assert len(event.blocks) == count
+    assert {block.ends_at - block.starts_at for block in event.blocks} == {HOUR}
+
+
+def test_a_series_of_centuries() -> None:
+    # some programs put birthdays without a year into 1604
+    assert starts(read(("DTSTART;VALUE=DATE:16040610", "RRULE:FREQ=YEARLY"))) == ["06-09 22:00"]
+    long_ago = read(("DTSTART:00010102T000000Z", "DURATION:PT1M", "RRULE:FREQ=DAILY"))
+    assert [block.ends_at for block in long_ago.blocks] == [READER.window.ends_at]
 
 
 @pytest.mark.parametrize(
@@ -203,6 +255,33 @@ def test_a_rule_by_the_second_is_not_counted_out(rule: str) -> None:
 def test_what_cannot_be_read_is_not_gone(text: str) -> None:
     event = READER.read("/cal/one.ics", None, text)
     assert not event.deleted
+
+
+@pytest.mark.parametrize(
+    ("lines", "ends"),
+    [
+        (["DTEND:20260603T100000Z", "DTEND:20260603T120000Z"], NINE + 3 * HOUR),
+        (["DTEND:never"], NINE + DAY),
+        (["DURATION:ages"], NINE + DAY),
+        (["DURATION:P99999999999W"], NINE + DAY),
+        (["DTEND;VALUE=DATE:20260605"], datetime(2026, 6, 4, 22, tzinfo=UTC)),
+    ],
+)
+def test_an_end_that_nobody_can_read_is_no_free_time(lines: list[str], ends: datetime) -> None:
+    assert read((HOURS[0], *lines)).blocks == (Block(NINE, ends),)
+
+
+def test_of_a_broken_object_its_lines_count() -> None:
+    reader = Reader(READER.window, READER.addresses)
+    whole = text_of((*HOURS, "RRULE:FREQ=DAILY;COUNT=2", "STATUS:CANCELLED", "SUMMARY:x"))
+    cut = reader.read("cut.ics", None, whole.partition("SUMMARY")[0])
+    assert (starts(cut), cut.deleted, cut.mark) == (["06-03 09:00", "06-04 09:00"], False, None)
+    assert reader.read("none.ics", None, text_of(("SUMMARY:no start",))).blocks == ()
+    assert reader.read("page.ics", None, "<html>").blocks == ()
+    assert reader.unread == ["cut.ics", "none.ics", "page.ics"]
+    # a zone of no rules is none
+    broken = "BEGIN:VTIMEZONE\nTZID:x\nEND:VTIMEZONE\n"
+    assert starts(read(("DTSTART;TZID=x:20260603T090000", "DURATION:PT1H"), before=broken)) == ["06-03 07:00"]
 
 
 def test_a_rule_that_nobody_understands_leaves_what_is_written_out() -> None:

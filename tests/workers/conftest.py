@@ -85,6 +85,8 @@ def with_google(migrated: Servers, fake: FakeGoogle) -> Settings:
 async def room(api: Api, tenant: Tenant, settings: Settings, fake: FakeGoogle) -> AsyncIterator[Room]:
     """A host whose calendar is connected, and was read once."""
     async with working(settings) as worker:
+        # those of other tests are of fakes that have ended, and would share the account's grant
+        await worker.pool.execute("update calendar_connections set status = 'disconnected', ending_due_at = null")
         schedule = await api.always_open()
         event_type = await api.event_type(schedule_id=schedule["id"], booking_window_days=None)
         made = Room(api, tenant, worker, fake, event_type, await connect(worker, tenant, fake))

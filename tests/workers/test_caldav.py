@@ -1,17 +1,12 @@
 """CalDAV against a real server: Radicale, with something between it and us where the network has to play its part."""
 
-import itertools
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
 from datetime import timedelta
-from ipaddress import ip_network
 from uuid import UUID
 
-import aiohttp
 import pytest
 
 from app.core.ids import new_id
-from app.domain.calendars.caldav import CalDav
 from app.domain.calendars.dav import Dav as Requests
 from app.domain.calendars.provider import (
     AccessLost,
@@ -22,19 +17,13 @@ from app.domain.calendars.provider import (
     Hook,
     Page,
     Refused,
-    RemoteEvent,
     TokenExpired,
     TryLater,
 )
-from app.domain.webhooks.addresses import Guard
-from app.domain.webhooks.deliver import open_session
-from tests.fakes.between import Between, Said
+from tests.fakes.between import Said
 from tests.fakes.radicale import PASSWORD, USER, Radicale
+from tests.workers.daving import ALL, HOURS, Dav, numbers, trying
 from tests.workers.graph_account import DAY, HOUR, MARK, NINE, WINDOW, draft, settled
-
-HOURS = ("DTSTART:20260603T090000Z", "DTEND:20260603T100000Z")
-ALL = frozenset({"summary", "description", "location", "starts_at", "ends_at", "attendees"})
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -47,42 +36,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Radicale]:
         radicale.stop()
 
 
-@dataclass
-class Dav:
-    """path: of a calendar of this test's own; calendar: its id."""
-
-    server: Radicale
-    between: Between
-    session: aiohttp.ClientSession
-    client: CalDav
-    path: str
-    calendar: str
-
-    def at(self, path: str, password: str = PASSWORD) -> CalDav:
-        return CalDav(self.session, self.between.url + path, USER, password)
-
-    async def sync(self, token: str | None = None) -> tuple[dict[str, RemoteEvent], str]:
-        """By the last part of their addresses."""
-        pages = self.client.full_sync(self.calendar, WINDOW)
-        if token is not None:
-            pages = self.client.changes(self.calendar, token, WINDOW)
-        events, token = settled([page async for page in pages])
-        return {remote_id.rpartition("/")[2]: event for remote_id, event in events.items()}, token
-
-    def read(self, name: str) -> str:
-        return self.server.reach("GET", self.path + name)
-
-
 @pytest.fixture
 async def dav(server: Radicale) -> AsyncIterator[Dav]:
-    between = Between(server.url)
-    await between.start()
-    path = server.make_calendar(f"work{next(_numbers)}")
-    guard = Guard(development=True, allowed=(ip_network("127.0.0.0/8"),))
-    async with open_session(guard=guard, concurrency=4, timeout_seconds=10) as session:
-        client = CalDav(session, between.url, USER, PASSWORD)
-        yield Dav(server, between, session, client, path, between.url + path)
-    await between.stop()
+    async with trying(server) as made:
+        yield made
 
 
 async def test_calendars_are_found_from_wherever_the_search_begins(dav: Dav) -> None:
@@ -218,6 +175,39 @@ async def test_a_lost_answer_makes_no_second_event(dav: Dav) -> None:
     assert "SUMMARY:Changed meanwhile" in dav.read(again.remote_id.rpartition("/")[2])
 
 
+async def test_a_server_that_gives_it_another_name(dav: Dav) -> None:
+    at = f"{dav.path}{MARK.hex}.ics"
+
+    def rename() -> None:
+        text = dav.read(f"{MARK.hex}.ics")
+        dav.server.reach("DELETE", at)
+        dav.server.reach("PUT", f"{dav.path}theirs.ics", text, **{"Content-Type": "text/calendar"})
+
+    dav.between.before.append(("GET", rename))
+    written = await dav.client.create(dav.calendar, MARK, draft())
+    assert (written.remote_id, written.starts_at) == (f"{dav.calendar}theirs.ics", NINE)
+    # an answer that was lost: the server knows the UID
+    again = await dav.client.create(dav.calendar, MARK, draft(summary="Changed meanwhile"))
+    assert again.remote_id == written.remote_id
+    assert "SUMMARY:Changed meanwhile" in dav.read("theirs.ics")
+    assert (await dav.sync())[0].keys() == {"theirs.ics"}
+
+
+async def test_what_was_taken_and_is_not_shown_is_not_gone(dav: Dav) -> None:
+    at = f"{dav.path}{MARK.hex}.ics"
+    dav.between.before.append(("GET", lambda: dav.server.reach("DELETE", at)))
+    with pytest.raises(TryLater, match="not_there_yet"):
+        await dav.client.create(dav.calendar, MARK, draft())
+    dav.between.answers[("PUT", at)] = Said(412)
+    with pytest.raises(TryLater, match="not_there_yet"):
+        await dav.client.create(dav.calendar, MARK, draft())
+    dav.between.answers.clear()
+    written = await dav.client.create(dav.calendar, MARK, draft())
+    dav.between.before += [("GET", lambda: None), ("GET", lambda: dav.server.reach("DELETE", at))]
+    with pytest.raises(TryLater, match="not_there_yet"):
+        await dav.client.update(dav.calendar, written.remote_id, draft(), ALL)
+
+
 async def test_what_is_not_ours_is_left_alone(dav: Dav) -> None:
     dav.server.put(f"{dav.path}{MARK.hex}.ics", *HOURS, "SUMMARY:Theirs")
     with pytest.raises(Refused, match="address_taken"):
@@ -233,7 +223,7 @@ async def test_an_edit_meanwhile_is_not_overwritten(dav: Dav) -> None:
     name = f"{MARK.hex}.ics"
 
     def edit() -> None:
-        text = dav.read(name).replace("LOCATION:Room 1", f"LOCATION:My room {next(_numbers)}")
+        text = dav.read(name).replace("LOCATION:Room 1", f"LOCATION:My room {next(numbers)}")
         text = text.replace("LOCATION:My room", "LOCATION:My own room")
         dav.server.reach("PUT", dav.path + name, text, **{"Content-Type": "text/calendar"})
 
@@ -247,7 +237,7 @@ async def test_an_edit_meanwhile_is_not_overwritten(dav: Dav) -> None:
 
 
 def _touch(dav: Dav, name: str) -> None:
-    text = dav.read(name).replace("TRANSP:OPAQUE", f"TRANSP:OPAQUE\r\nX-TOUCHED:{next(_numbers)}")
+    text = dav.read(name).replace("TRANSP:OPAQUE", f"TRANSP:OPAQUE\r\nX-TOUCHED:{next(numbers)}")
     dav.server.reach("PUT", dav.path + name, text, **{"Content-Type": "text/calendar"})
 
 
@@ -270,7 +260,7 @@ async def test_list_own_and_an_event_that_was_moved(dav: Dav) -> None:
     assert [event.mark for event in await dav.client.list_own(dav.calendar, WINDOW)] == [mark]
     where = (dav.calendar, written.remote_id, mark, WINDOW)
     assert await dav.client.find_elsewhere(*where) is None
-    other = dav.server.make_calendar(f"other{next(_numbers)}")
+    other = dav.server.make_calendar(f"other{next(numbers)}")
     text = dav.read(f"{mark.hex}.ics")
     dav.server.reach("PUT", f"{other}any.ics", text, **{"Content-Type": "text/calendar"})
     dav.server.reach("DELETE", f"{dav.path}{mark.hex}.ics")

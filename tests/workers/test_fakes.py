@@ -106,12 +106,14 @@ async def test_rotation_ends_the_old_token(trial: Trial, grace: bool) -> None:
     assert (status, refused["error"]) == (400, "invalid_grant")
 
 
-async def test_revoking_ends_every_token(trial: Trial) -> None:
+@pytest.mark.parametrize("one_grant", [True, False])
+async def test_revoking_ends_every_token(trial: Trial, one_grant: bool) -> None:
+    trial.fake.oauth.one_grant = one_grant
     body = await trial.tokens()
     assert (await trial.post("/revoke", token=body["refresh_token"]))[0] == 200
     assert trial.fake.oauth.account_of(body["access_token"]) is None
     assert (await trial.refresh(body["refresh_token"]))[1]["error"] == "invalid_grant"
-    assert (await trial.api("GET", "calendars/primary"))[0] == 200
+    assert (await trial.api("GET", "calendars/primary"))[0] == (401 if one_grant else 200), "another consent"
     trial.fake.oauth.revoke(HOST)
     assert (await trial.api("GET", "calendars/primary"))[0] == 401
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import aiohttp
 import pytest
 
 from app.domain.calendars import google
@@ -17,6 +18,7 @@ from app.domain.calendars.provider import (
     Refused,
     TryLater,
 )
+from tests.fakes.between import Between
 from tests.workers.googling import HOST, HOUR, NINE, WINDOW, Trial, a_mark, drafted, trying
 
 
@@ -60,6 +62,22 @@ async def test_a_lost_answer_makes_no_second_event(trial: Trial) -> None:
     assert await trial.provider.create(HOST, mark, later) == replace(
         written, etag=trial.there(written.remote_id)["etag"]
     )
+
+
+async def test_what_changes_while_it_is_taken_up_is_not_overwritten(trial: Trial) -> None:
+    mark = a_mark()
+    await trial.provider.create(HOST, mark, drafted())
+    between = Between(trial.base_url)
+    await between.start()
+    between.before.append(("PATCH", lambda: trial.fake.edit(HOST, event_id(mark), start=NINE - HOUR)))
+    async with aiohttp.ClientSession() as session:
+        provider = google.Google(session, trial.access, between.url)
+        with pytest.raises(TryLater, match="changed_meanwhile"):
+            await provider.create(HOST, mark, drafted(summary="Later"))
+        assert trial.there(event_id(mark))["summary"] == "Intro with Ada"
+        assert (await provider.create(HOST, mark, drafted(summary="Later"))).remote_id == event_id(mark)
+    await between.stop()
+    assert trial.there(event_id(mark))["summary"] == "Later"
 
 
 async def test_what_was_deleted_is_not_made_again(trial: Trial) -> None:

@@ -33,14 +33,14 @@ def fill(trial: Trial, count: int) -> None:
         trial.fake.add_event(HOST, NINE + number * timedelta(minutes=20), NINE + (number + 1) * timedelta(minutes=20))
 
 
-@pytest.mark.parametrize(("limit", "pages"), [(2500, 1), (250, 5), (1100, 1), (1099, 2)])
+@pytest.mark.parametrize(("limit", "pages"), [(2500, 2), (250, 5), (1000, 2), (999, 2)])
 async def test_every_page_is_read(trial: Trial, limit: int, pages: int) -> None:
     fill(trial, 1100)
     trial.fake.page_limit = limit
     found, token = await trial.synced()
     assert len(found) == 1100
     assert len(trial.fake.calls_of("^GET")) == pages
-    assert {call.query["maxResults"] for call in trial.fake.calls} == {"2500"}
+    assert {call.query["maxResults"] for call in trial.fake.calls} == {"1000"}
     trial.fake.page_limit = 2
     ids = list(found)
     changed = [trial.fake.edit(HOST, ids[place], summary="Other")["id"] for place in (0, 500, 9)]
@@ -48,9 +48,38 @@ async def test_every_page_is_read(trial: Trial, limit: int, pages: int) -> None:
 
 
 async def test_more_than_a_page_can_hold(trial: Trial) -> None:
-    fill(trial, 2600)
+    fill(trial, 1100)
     pages = await trial.pages()
-    assert [len(page.events) for page in pages] == [2500, 100]
+    assert [len(page.events) for page in pages] == [1000, 100]
+
+
+async def test_only_what_is_read_is_asked_for(trial: Trial) -> None:
+    guests = [{"email": f"guest{place}@example.com", "displayName": "G" * 100} for place in range(200)]
+    me = {**ME, "responseStatus": "tentative"}
+    long = {"description": "d" * 8000, "attendees": [*guests, me], "colorId": "4"}
+    other = trial.fake.add_event(HOST, NINE, NINE + HOUR, **long, recurrence=["RRULE:FREQ=DAILY;COUNT=2"])
+    trial.fake.conference_reads = 0
+    mark = a_mark()
+    written = await trial.provider.create(HOST, mark, drafted(conference=True))
+    trial.fake.edit(HOST, written.remote_id, **long, transparency="opaque")
+    found, token = await trial.synced()
+    assert len(found) == 3
+    trial.fake.edit(HOST, written.remote_id, summary="Other")
+    # a listing tells as much as reading the event alone
+    told = (await trial.changed(token))[written.remote_id]
+    assert told == await trial.provider.get(HOST, written.remote_id, WINDOW)
+    assert (told.mark, told.blocks[0].tentative, told.meeting_url) == (mark, True, written.meeting_url)
+    assert told.meeting_url is not None
+    assert not {each.mark for each in found.values() if each.remote_id.startswith(other["id"])} - {None}
+    for call in trial.fake.calls_of("^GET .*events$"):
+        asked = call.query["fields"]
+        assert not [name for name in ("description", "email", "summary", "*") if name in asked]
+        async with aiohttp.ClientSession() as session:
+            headers = {"Authorization": f"Bearer {trial.token}"}
+            where = f"{trial.base_url}/calendar/v3/calendars/{HOST}/events"
+            async with session.get(where, params={**call.query}, headers=headers) as response:
+                body = await response.read()
+        assert len(body) < 5000, "of 40,000 that there are"
 
 
 async def test_what_happens_between_two_pages_is_not_lost(trial: Trial) -> None:
@@ -258,3 +287,11 @@ async def test_nobody_else_gets_the_token(trial: Trial) -> None:
             with pytest.raises(Refused, match="foreign_address"):
                 await calls.call("GET", address)
     assert trial.asked == []
+
+
+async def test_a_calendar_that_shows_no_events_any_more_is_not_an_empty_one(trial: Trial) -> None:
+    _, token = await trial.synced()
+    trial.fake.calendars[HOST].role = "freeBusyReader"
+    for pages in (trial.provider.full_sync(HOST, WINDOW), trial.provider.changes(HOST, token, WINDOW)):
+        with pytest.raises(CalendarGone, match="not_readable"):
+            await anext(aiter(pages))

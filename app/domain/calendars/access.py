@@ -4,8 +4,10 @@ The one rule: a refresh happens under the connection's lock, and is stored befor
 provider gives another refresh token each time, two workers would otherwise end up with none.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -16,7 +18,7 @@ import orjson
 from app.core import db, sql
 from app.core.settings import Settings
 from app.core.times import iso, parse_instant
-from app.core.vault import SealBroken, Vault
+from app.core.vault import SealBroken, Vault, digest
 from app.domain.calendars import oauth
 from app.domain.calendars.caldav import CalDav
 from app.domain.calendars.google import Google
@@ -30,6 +32,31 @@ Clock = Callable[[], datetime]
 
 IN_USE = frozenset({"active", "paused"})
 
+# each holds a connection to the database for as long as the provider takes
+_REFRESHES_AT_ONCE = 2
+
+
+class Refreshes:
+    """Of one process: few at once, so that a provider that hangs leaves the pool to everybody else. One that has begun
+    goes on to its end, even where nobody waits for it any more: a token that was given and not kept is lost."""
+
+    def __init__(self) -> None:
+        self._turns = asyncio.Semaphore(_REFRESHES_AT_ONCE)
+        self._begun: set[asyncio.Task[bytes]] = set()
+
+    async def do(self, work: Callable[[], Awaitable[bytes]]) -> bytes:
+        await self._turns.acquire()
+        task = asyncio.create_task(self._finish(work))
+        self._begun.add(task)
+        task.add_done_callback(self._begun.discard)
+        return await asyncio.shield(task)
+
+    async def _finish(self, work: Callable[[], Awaitable[bytes]]) -> bytes:
+        try:
+            return await work()
+        finally:
+            self._turns.release()
+
 
 @dataclass(frozen=True, slots=True)
 class Roads:
@@ -42,6 +69,25 @@ class Roads:
     session: aiohttp.ClientSession
     guarded: aiohttp.ClientSession
     clock: Clock
+    refreshes: Refreshes = field(default_factory=Refreshes)
+
+
+@dataclass(slots=True)
+class Used:
+    """The credentials that somebody works with, sealed, as they were last read; None before that. What a provider says
+    of these it says of no others."""
+
+    sealed: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asker:
+    """Whose bookings a calendar is to be connected to, and where its owner is sent afterwards, if anywhere."""
+
+    name: str
+    org_name: str
+    provider: str
+    redirect_to: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +123,45 @@ def open_login(sealed: bytes, vault: Vault) -> Login:
     return Login(kept["username"], kept["password"])
 
 
-async def reach(roads: Roads, org_id: UUID, connection_id: UUID, statuses: frozenset[str] = IN_USE) -> Provider:
-    """The account of a connection in one of these statuses. Raises AccessLost in any other, and where nothing opens its
-    credentials."""
+async def find_asker(conn: db.Connection, state: str, now: datetime) -> Asker | None:
+    """For whom a server asked for this consent; None where a browser did, and where it is over. Uses nothing up."""
+    row = await conn.fetchrow(SQL.find_asker, digest(state), now)
+    return None if row is None else Asker(**row)
+
+
+@asynccontextmanager
+async def within(seconds: float) -> AsyncIterator[None]:
+    """For work of several calls: each has its own bound, and a server that is always just within it would hold us for
+    hours. Raises TryLater("deadline")."""
+    deadline = asyncio.timeout(seconds)
+    try:
+        async with deadline:
+            yield
+    except TimeoutError:
+        if not deadline.expired():
+            raise
+        raise TryLater("deadline") from None
+
+
+async def reach(
+    roads: Roads,
+    org_id: UUID,
+    connection_id: UUID,
+    statuses: frozenset[str] = IN_USE,
+    used: Used | None = None,
+) -> Provider:
+    """The account of a connection in one of these statuses. used: is kept up with the credentials that calls are made
+    with. Raises AccessLost in any other status, and where nothing opens its credentials."""
+    used = used or Used()
     async with db.acquire(roads.pool) as conn:
         row = await conn.fetchrow(SQL.find_connection, org_id, connection_id)
     if row is None or row["status"] not in statuses:
         raise AccessLost("disconnected")
+    used.sealed = row["credentials_sealed"]
     if row["provider"] == "caldav":
         login = open_login(row["credentials_sealed"], roads.vault)
         return CalDav(roads.guarded, row["server_url"], login.username, login.password)
-    return provider_of(roads, row["provider"], kept_access(roads, row, statuses))
+    return provider_of(roads, row["provider"], kept_access(roads, row, statuses, used))
 
 
 def provider_of(roads: Roads, provider: str, access: Access) -> Provider:
@@ -97,22 +171,23 @@ def provider_of(roads: Roads, provider: str, access: Access) -> Provider:
     return Microsoft(roads.session, access, roads.settings.microsoft_base_url)
 
 
-def kept_access(roads: Roads, row: sql.Row, statuses: frozenset[str] = IN_USE) -> Access:
+def kept_access(roads: Roads, row: sql.Row, statuses: frozenset[str], used: Used) -> Access:
     """Tokens of a connection (see `find_connection`), from the database and back into it."""
-    current = row["credentials_sealed"]
+    current: bytes = row["credentials_sealed"]
 
     async def access(refused: str | None) -> str:
         nonlocal current
         tokens = open_tokens(current, roads.vault)
         if tokens.access_token != refused and tokens.is_good(roads.clock()):
             return tokens.access_token
-        current = await _refreshed(roads, row, refused, statuses)
+        current = await roads.refreshes.do(lambda: _refreshed(roads, row, refused, statuses, used))
+        used.sealed = current
         return open_tokens(current, roads.vault).access_token
 
     return access
 
 
-async def _refreshed(roads: Roads, known: sql.Row, refused: str | None, statuses: frozenset[str]) -> bytes:
+async def _refreshed(roads: Roads, known: sql.Row, refused: str | None, statuses: frozenset[str], used: Used) -> bytes:
     """Sealed tokens that are good: those that somebody else has refreshed meanwhile, or new ones."""
     org_id, connection_id = known["org_id"], known["id"]
     client = configured(roads.settings, known["provider"])
@@ -122,6 +197,7 @@ async def _refreshed(roads: Roads, known: sql.Row, refused: str | None, statuses
         if row is None or row["status"] not in statuses:
             raise AccessLost("disconnected")
         sealed: bytes = row["credentials_sealed"]
+        used.sealed = sealed
         tokens = open_tokens(sealed, roads.vault)
         if tokens.access_token != refused and tokens.is_good(roads.clock()):
             return sealed

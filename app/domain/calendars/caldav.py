@@ -1,6 +1,7 @@
 """CalDAV: Nextcloud, iCloud, Fastmail, Radicale, and whatever else keeps calendars by RFC 4791.
 
-The one rule: an object that is missing is gone only where its calendar answers as a calendar at that moment.
+The one rule: an object that is missing is gone only where its calendar answers as a calendar at that moment. And a part
+of an answer never passes for all of it: busy time that was not told would be free.
 Source: RFC 4791, RFC 6578 (sync-collection), RFC 6764, section 5 (where to look), RFC 6638, section 2.4.1 (addresses).
 """
 
@@ -13,6 +14,7 @@ from uuid import UUID
 import aiohttp
 from yarl import URL
 
+from app.core.logs import logger
 from app.domain.calendars import dav, dav_home
 from app.domain.calendars.dav import CAL, DAV, Dav, Part, Parts
 from app.domain.calendars.dav_home import ABOUT_A_CALENDAR, Account
@@ -36,6 +38,7 @@ from app.domain.calendars.provider import (
     Written,
 )
 
+_log = logger("calendars")
 _BATCH = 100
 _ATTEMPTS = 3
 # a server that always has more is a fault of the server's
@@ -63,8 +66,7 @@ class CalDav:
         self._known: Account | None = None
 
     async def list_calendars(self) -> list[RemoteCalendar]:
-        """Those that take events. primary: the first that may be written; CalDAV knows no better. Raises
-        Refused("no_calendars") where there is nothing of the kind at the URL."""
+        """Those that take events. Raises Refused("no_calendars") where there is nothing of the kind at the URL."""
         return await dav_home.calendars_of(self._dav, await self._account(), self._username)
 
     async def _account(self) -> Account:
@@ -100,13 +102,12 @@ class CalDav:
         reader = await self._reader(window)
         for _ in range(_MOST_PAGES):
             listed = await self._changed(calendar, token)
-            events = [_gone(each.url) for each in listed.parts if each.status in _GONE]
-            urls = [each.url for each in listed.parts if each.status == 200 and not _same(each.url, calendar)]
             token = listed.sync_token or ""
             if not token:
                 raise TryLater("unreadable")
-            # the collection itself, with 507: the server has more (RFC 6578, section 3.6)
-            more = any(each.status == 507 for each in listed.parts)
+            parts, more = _parted(calendar, listed)
+            events = [_gone(each.url) for each in parts if each.status in _GONE]
+            urls = [each.url for each in parts if each.status == 200]
             for at in range(0, len(urls), _BATCH):
                 events += await self._objects(calendar, urls[at : at + _BATCH], reader)
                 if at + _BATCH < len(urls):
@@ -159,20 +160,32 @@ class CalDav:
     async def create(self, calendar: str, mark: UUID, draft: Draft) -> Written:
         """At an address that the mark makes, and only where nothing is (If-None-Match: *). An object that was deleted
         leaves no trace in CalDAV: after a lost answer it is made again. Raises Refused("uid_taken") where somebody put
-        an event of the same UID there, from a mail for instance."""
+        an event of the same UID there, from a mail for instance, and TryLater("not_there_yet") where the server took
+        the event and does not show it."""
         await self._about(calendar)
         url = self._dav.joined(f"{calendar.rstrip('/')}/", f"{mark.hex}.ics")
         answer = await self._put(url, new_object(mark, draft, self._now(draft)), {"If-None-Match": "*"})
         if answer.status < 300:
-            return await self._written(calendar, url, draft)
+            return await self._written(calendar, url, draft, mark)
+        if dav.names_condition(answer, _UID_TAKEN) and (there := await self._elsewhere(calendar, mark, draft)):
+            return await self.update(calendar, there, draft, frozenset(FIELDS))
         if answer.status != 412:
             raise await self._refusal(calendar, answer)
         found = await self._object(calendar, url)
         if found is None:
-            raise EventGone("event_gone")
+            raise TryLater("not_there_yet")
         if (await self._as_event(url, found, draft)).mark != mark:
             raise Refused("address_taken")
         return await self.update(calendar, url, draft, frozenset(FIELDS))
+
+    async def _elsewhere(self, calendar: str, mark: UUID, draft: Draft) -> str | None:
+        """Where the event is that was made for this mark: servers may choose another name than the one we gave."""
+        listed = await self._parts("REPORT", calendar, dav.events_of(draft.uid), "1")
+        for each in _parted(calendar, listed)[0]:
+            found = await self._object(calendar, each.url) if each.status == 200 else None
+            if found is not None and (await _read_one(each.url, found, draft)).mark == mark:
+                return each.url
+        return None
 
     async def update(self, calendar: str, remote_id: str, draft: Draft, changed: frozenset[str]) -> Written:
         """Reads the object, changes the lines of the fields that are named, and puts it back if it is still the same.
@@ -204,18 +217,20 @@ class CalDav:
         answer, _ = await self._dav.request("PUT", url, body=content, headers={**_ICALENDAR, **condition})
         return answer
 
-    async def _written(self, calendar: str, url: str, draft: Draft) -> Written:
-        """As it stands there: a server may change what it gets, and then tells no etag (RFC 4791, section 5.3.4)."""
+    async def _written(self, calendar: str, url: str, draft: Draft, mark: UUID | None = None) -> Written:
+        """As it stands there: a server may change what it gets, and then tells no etag (RFC 4791, section 5.3.4). One
+        that took it and does not show it has not lost it. mark: of one that is new, and may have got another name."""
         found = await self._object(calendar, url)
+        if found is None and mark is not None and (there := await self._elsewhere(calendar, mark, draft)):
+            url, found = there, await self._object(calendar, there)
         if found is None:
-            raise EventGone("event_gone")
+            raise TryLater("not_there_yet")
         event = await self._as_event(url, found, draft)
         return Written(url, found.etag, event.starts_at or draft.starts_at, event.ends_at or draft.ends_at, None)
 
     async def _as_event(self, url: str, found: _Object, draft: Draft) -> RemoteEvent:
         """Raises EventGone for one that its owner has called off."""
-        reader = Reader(Window(draft.starts_at, draft.ends_at, draft.timezone), frozenset())
-        event = await asyncio.to_thread(reader.read, url, found.etag, found.text)
+        event = await _read_one(url, found, draft)
         if event.deleted:
             raise EventGone("event_cancelled")
         return event
@@ -253,20 +268,35 @@ class CalDav:
     async def _urls(self, calendar: str, window: Window) -> list[str]:
         # a day more at either end: servers place days and floating times in zones of their own choice
         about = (window.starts_at - timedelta(days=1), window.ends_at + timedelta(days=1))
-        begins, ends = (f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}" for at in about)
-        listed = await self._parts("REPORT", calendar, dav.events_between(begins, ends), "1")
-        return [each.url for each in listed.parts if each.status == 200 and not _same(each.url, calendar)]
+        return list(dict.fromkeys(await self._between(calendar, *about)))
+
+    async def _between(self, calendar: str, begins: datetime, ends: datetime) -> list[str]:
+        """A server that tells only some at once is asked for half of the time, twice (RFC 4791, section 7.8)."""
+        limits = (f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}" for at in (begins, ends))
+        parts, more = _parted(calendar, await self._parts("REPORT", calendar, dav.events_between(*limits), "1"))
+        if not more:
+            return [each.url for each in parts if each.status == 200]
+        if ends - begins < timedelta(days=1):
+            raise TryLater("incomplete")
+        middle = begins + (ends - begins) / 2
+        return [*await self._between(calendar, begins, middle), *await self._between(calendar, middle, ends)]
 
     async def _objects(self, calendar: str, urls: list[str], reader: Reader) -> list[RemoteEvent]:
         """Those that went away since they were listed are deleted."""
         if not urls:
             return []
         paths = [URL(each).raw_path_qs for each in urls]
-        listed = await self._parts("REPORT", calendar, dav.multiget(paths), "1")
-        found = [(each.url, _etag(each), each.text(_DATA)) for each in listed.parts if _DATA in each.props]
+        parts, more = _parted(calendar, await self._parts("REPORT", calendar, dav.multiget(paths), "1"))
+        present = [each for each in parts if each.status == 200]
+        if more or len(parts) < len(urls) or not all(_DATA in each.props for each in present):
+            raise TryLater("incomplete")
+        found = [(each.url, _etag(each), each.text(_DATA)) for each in present]
+        before = len(reader.unread)
         # parsing takes a while, and others wait for this loop
         events = await asyncio.to_thread(_read_all, reader, found)
-        return [*events, *(_gone(each.url) for each in listed.parts if each.status in _GONE)]
+        if len(reader.unread) > before:
+            _log.warning("calendar_objects_unreadable", count=len(reader.unread) - before)
+        return [*events, *(_gone(each.url) for each in parts if each.status in _GONE)]
 
     async def _object(self, calendar: str, url: str) -> _Object | None:
         """None: it is not there, and its calendar is."""
@@ -280,7 +310,7 @@ class CalDav:
 
     async def _refusal(self, calendar: str, answer: Raw) -> Exception:
         """What a refusal means. Raises CalendarGone where the calendar is what is missing."""
-        if dav.names_condition(answer, f"{CAL}no-uid-conflict"):
+        if dav.names_condition(answer, _UID_TAKEN):
             return Refused("uid_taken")
         if answer.status in {404, 405, 409, 410}:
             await self._about(calendar)
@@ -290,11 +320,29 @@ class CalDav:
 
 
 _DATA = f"{CAL}calendar-data"
+_UID_TAKEN = f"{CAL}no-uid-conflict"
 _REPORTS = f"{DAV}supported-report-set"
 
 
 def _read_all(reader: Reader, found: Iterable[tuple[str, str | None, str]]) -> list[RemoteEvent]:
     return [reader.read(*each) for each in found]
+
+
+async def _read_one(url: str, found: _Object, draft: Draft) -> RemoteEvent:
+    reader = Reader(Window(draft.starts_at, draft.ends_at, draft.timezone), frozenset())
+    return await asyncio.to_thread(reader.read, url, found.etag, found.text)
+
+
+def _parted(calendar: str, listed: Parts) -> tuple[list[Part], bool]:
+    """What is said of objects, and whether the server has more: it says 507 of the calendar then (RFC 6578, section
+    3.6; RFC 5323, section 5.17). Raises TryLater where it says neither that an object is there nor that it is not."""
+    own = [each for each in listed.parts if _same(each.url, calendar) or _same(each.url, listed.url)]
+    parts = [each for each in listed.parts if each not in own]
+    wrong = [each.status for each in parts if each.status not in {200, *_GONE}]
+    wrong += [each.status for each in own if each.status not in {200, 507}]
+    if wrong:
+        raise TryLater(f"part_{wrong[0]}")
+    return parts, any(each.status == 507 for each in own)
 
 
 def _gone(url: str) -> RemoteEvent:

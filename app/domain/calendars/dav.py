@@ -8,7 +8,7 @@ Source: RFC 4918 (WebDAV), RFC 4791 (CalDAV), RFC 6578 (sync-collection).
 import asyncio
 import base64
 import html
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -133,20 +133,20 @@ class Dav:
         parsed = parsed_xml(content)
         if parsed is None or parsed.tag != f"{DAV}multistatus":
             raise TryLater("unreadable")
-        parts = [self._part(url, each) for each in parsed.iter(f"{DAV}response")]
-        return Parts(url, tuple(each for each in parts if each is not None), parsed.findtext(f"{DAV}sync-token"))
+        parts = [part for each in parsed.iter(f"{DAV}response") for part in self._told(url, each)]
+        return Parts(url, tuple(parts), parsed.findtext(f"{DAV}sync-token"))
 
-    def _part(self, base: str, response: Element) -> Part | None:
-        href = response.findtext(f"{DAV}href")
-        if not href:
-            return None
+    def _told(self, base: str, response: Element) -> Iterator[Part]:
+        """Several, where a status is told of several resources at once (RFC 4918, section 14.24)."""
         props = {
             prop.tag: prop
             for group in response.iter(f"{DAV}propstat")
             if _status(group.findtext(f"{DAV}status"), 200) == 200
             for prop in group.findall(f"{DAV}prop/*")
         }
-        return Part(self.joined(base, href.strip()), _status(response.findtext(f"{DAV}status"), 200), props)
+        for href in response.findall(f"{DAV}href"):
+            if href.text:
+                yield Part(self.joined(base, href.text.strip()), _status(response.findtext(f"{DAV}status"), 200), props)
 
 
 def parsed_xml(content: bytes) -> Element:
@@ -164,9 +164,12 @@ def names_condition(answer: Raw, name: str) -> bool:
 
 
 def _status(line: str | None, otherwise: int) -> int:
-    """Of a line such as `HTTP/1.1 404 Not Found`."""
+    """Of a line such as `HTTP/1.1 404 Not Found`. otherwise: where there is none. A line that says nothing is a fault
+    of the server's."""
     words = (line or "").split()
-    return int(words[1]) if len(words) > 1 and words[1].isdigit() else otherwise
+    if not words:
+        return otherwise
+    return int(words[1]) if len(words) > 1 and words[1].isdigit() else 500
 
 
 # What is asked.
@@ -184,6 +187,16 @@ def events_between(begins: str, ends: str) -> str:
         '<c:comp-filter name="VCALENDAR"><c:comp-filter name="VEVENT">'
         f'<c:time-range start="{begins}" end="{ends}"/>'
         "</c:comp-filter></c:comp-filter></c:filter></c:calendar-query>"
+    )
+
+
+def events_of(uid: str) -> str:
+    """The etags of the events that have this UID (RFC 4791, section 7.8.6); servers may take others for it, too."""
+    return (
+        f"<c:calendar-query {_NAMESPACES}><d:prop><d:getetag/></d:prop><c:filter>"
+        '<c:comp-filter name="VCALENDAR"><c:comp-filter name="VEVENT"><c:prop-filter name="UID">'
+        f'<c:text-match collation="i;octet">{html.escape(uid, quote=False)}</c:text-match>'
+        "</c:prop-filter></c:comp-filter></c:comp-filter></c:filter></c:calendar-query>"
     )
 
 

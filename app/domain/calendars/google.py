@@ -15,6 +15,7 @@ import aiohttp
 
 from app.core.times import epoch, is_zone, iso
 from app.domain.calendars.google_events import (
+    READ_FIELDS,
     Json,
     body_for,
     conference_for,
@@ -46,7 +47,10 @@ from app.domain.calendars.provider import (
     Written,
 )
 
-_EVENTS_A_PAGE = "2500"
+# Google would take 2500, of which a page may be larger than what is read of any answer
+_EVENTS_A_PAGE = "1000"
+# a partial response ("Performance tips"): no descriptions, nobody's names and addresses
+_OF_A_PAGE = f"kind,accessRole,nextPageToken,nextSyncToken,items({READ_FIELDS})"
 _CALENDARS_A_PAGE = "250"
 # a list without end is a fault of the server's
 _MOST_PAGES = 1000
@@ -107,7 +111,7 @@ class Google:
 
     async def changes(self, calendar: str, token: str, window: Window) -> AsyncIterator[Page]:
         """`events.list` with `syncToken`, which remembers the window and allows no other."""
-        params = {"syncToken": token, "singleEvents": "true", "maxResults": _EVENTS_A_PAGE}
+        params = {"syncToken": token, "singleEvents": "true", "maxResults": _EVENTS_A_PAGE, "fields": _OF_A_PAGE}
         try:
             async for page in self._pages(_events(calendar), params):
                 yield _page(page, window)
@@ -223,14 +227,14 @@ class Google:
             return await self._adopt(calendar, mark, draft, conference=conference)
 
     async def _adopt(self, calendar: str, mark: UUID, draft: Draft, *, conference: bool) -> Json:
-        """What was made by a call whose answer was lost. Raises EventGone."""
+        """What was made by a call whose answer was lost. Raises EventGone, and TryLater where it is being edited."""
         there = await self._event(calendar, event_id(mark))
         if is_cancelled(there):
             raise EventGone("deleted")
         patch = {**body_for(mark, draft), **patch_for(draft, frozenset(FIELDS))}
         if conference and not there.get("conferenceData"):
             patch["conferenceData"] = conference_for(mark)
-        event = await self._patch(calendar, event_id(mark), patch)
+        event = await self._patch(calendar, event_id(mark), patch, there.get("etag"))
         if is_cancelled(event):
             raise EventGone("deleted")
         return event
@@ -259,10 +263,12 @@ class Google:
         except _Missing:
             raise await self._absence(calendar) from None
 
-    async def _patch(self, calendar: str, remote_id: str, patch: Json) -> Json:
+    async def _patch(self, calendar: str, remote_id: str, patch: Json, etag: str | None = None) -> Json:
+        """etag: of what was read before; whatever is there now, where none is given."""
         params = {**_SILENT, **_WITH_CONFERENCE} if "conferenceData" in patch else _SILENT
+        match = {"If-Match": etag} if etag else None
         try:
-            return await self._call("PATCH", _event(calendar, remote_id), params=params, json=patch)
+            return await self._call("PATCH", _event(calendar, remote_id), params=params, json=patch, headers=match)
         except _Ended as error:
             raise EventGone(error.code) from None
         except _Missing:
@@ -272,7 +278,7 @@ class Google:
         """What a 404 means. `calendars.get` would not do: it answers to those who see free and busy times only, too,
         while a list of events says what we may see."""
         try:
-            page = await self._call("GET", _events(calendar), params={"maxResults": "1"})
+            page = await self._call("GET", _events(calendar), params={"maxResults": "1", "fields": "kind,accessRole"})
         except Refused:
             return CalendarGone("not_found")
         return EventGone("not_found") if page.get("accessRole") in _WRITERS else CalendarGone("not_ours_to_read")
@@ -290,20 +296,32 @@ class Google:
         raise TryLater("unreadable")
 
     async def _call(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Json | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Json | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Json:
         """Whatever Google answers names its kind. An empty object is not Google's, and must not pass for an account
         without calendars."""
-        body = await self._tell(method, path, params=params, json=json)
+        body = await self._tell(method, path, params=params, json=json, headers=headers)
         if not isinstance(body, dict) or not isinstance(body.get("kind"), str):
             raise TryLater("unreadable")
         return body
 
     async def _tell(
-        self, method: str, path: str, *, params: Mapping[str, str] | None = None, json: Json | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: Json | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
         """What was answered, whatever it is: deleting and stopping answer nothing."""
-        answer = await self._http.call(method, self._root + path, params=params, json=json)
+        answer = await self._http.call(method, self._root + path, params=params, json=json, headers=headers)
         if not 200 <= answer.status < 300:
             raise _problem(answer)
         return answer.body
@@ -324,10 +342,13 @@ def _listing(window: Window) -> dict[str, str]:
         "timeMin": iso(window.starts_at),
         "timeMax": iso(window.ends_at),
         "maxResults": _EVENTS_A_PAGE,
+        "fields": _OF_A_PAGE,
     }
 
 
 def _page(page: Json, window: Window) -> Page:
+    if page.get("accessRole") == "freeBusyReader":
+        raise CalendarGone("not_readable")
     token = page.get("nextSyncToken")
     if not token and not page.get("nextPageToken"):
         raise TryLater("unreadable")
@@ -366,6 +387,7 @@ def _problem(answer: Answer) -> CalendarError:
         404: _Missing("not_found"),
         409: _Exists("exists"),
         410: _Ended("deleted"),
+        412: TryLater("changed_meanwhile"),
     }
     return known.get(answer.status) or Refused(f"http_{answer.status}")
 

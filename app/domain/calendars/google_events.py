@@ -14,6 +14,12 @@ from app.domain.calendars.provider import Block, Draft, RemoteEvent, TryLater, W
 
 Json = dict[str, Any]
 
+READ_FIELDS = (
+    "id,etag,status,updated,start,end,recurrence,transparency,attendees(self,responseStatus),hangoutLink,"
+    "conferenceData/entryPoints(entryPointType,uri),extendedProperties/private"
+)
+"""All that `read` looks at, for a partial response."""
+
 _PROPERTY = "slotwire"
 _TEXTS = ("summary", "description", "location")
 _TIMES = frozenset({"starts_at", "ends_at"})

@@ -6,6 +6,7 @@ holds the token holds the account.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import aiohttp
@@ -13,9 +14,10 @@ import orjson
 from yarl import URL
 
 from app.core.times import EARLIEST, http_date, seconds_to_wait
-from app.domain.calendars.provider import Access, AccessLost, Refused, TryLater
+from app.domain.calendars.provider import Access, AccessLost, CalendarError, Refused, TryLater
 
 _TIMEOUT = aiohttp.ClientTimeout(total=15)
+_LONGEST_WAIT = timedelta(hours=1)
 _READ_BYTES = 20 * 1024 * 1024
 _TOO_EARLY = frozenset({408, 425, 429})
 
@@ -79,6 +81,14 @@ class Http:
         raise Refused("foreign_address")
 
 
+def asked_wait(error: CalendarError) -> timedelta | None:
+    """For how long the provider asked to be left alone (Retry-After; RFC 9110, section 10.2.3), if it did. An hour at
+    most: a calendar that rests for longer because of one answer is broken, whatever was meant."""
+    if not isinstance(error, TryLater) or error.seconds is None:
+        return None
+    return timedelta(seconds=min(error.seconds, int(_LONGEST_WAIT.total_seconds())))
+
+
 @dataclass(frozen=True, slots=True)
 class Raw:
     status: int
@@ -94,14 +104,16 @@ async def exchange(
     params: Mapping[str, str] | None = None,
     data: bytes | None = None,
     headers: Mapping[str, str],
+    patience: aiohttp.ClientTimeout | None = None,
 ) -> Raw:
     """A request as it is, whatever it holds. Redirects are not followed: they would take the credentials along.
 
-    Raises TryLater (408, 425, 429, 5xx; no answer within 15 s, or none at all) and Refused (an answer over 20 MB).
+    Raises TryLater (408, 425, 429, 5xx; no answer within 15 s, or as long as the patience lasts, or none at all) and
+    Refused (an answer over 20 MB).
     """
     try:
         async with session.request(
-            method, url, params=params, data=data, headers=headers, allow_redirects=False, timeout=_TIMEOUT
+            method, url, params=params, data=data, headers=headers, allow_redirects=False, timeout=patience or _TIMEOUT
         ) as response:
             content = await _read(response)
     except TimeoutError:

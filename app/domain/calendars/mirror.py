@@ -76,7 +76,7 @@ class Seen:
 
 
 async def claim_calendars(conn: Connection, but: Sequence[UUID], now: datetime) -> list[Reading]:
-    """The next few calendars that are due, but of these connections."""
+    """The next few calendars that are due, but of these connections and organizations."""
     rows = await conn.fetch(SQL.claim_calendars, now, now + LEASE, list(but))
     return [Reading(**{name: row[name] for name in Reading.__dataclass_fields__}) for row in rows]
 

@@ -27,6 +27,8 @@ OAuthProvider = Literal["google", "microsoft"]
 # A token is replaced so long before its end: a call that began with it must not fail on the way.
 _SPARE = timedelta(minutes=1)
 _USUAL_SECONDS = 3600
+# a refresh holds its connection's lock meanwhile
+_TIMEOUT = aiohttp.ClientTimeout(total=8)
 _GOOGLE_SCOPES = (
     "https://www.googleapis.com/auth/calendar.events",
     "https://www.googleapis.com/auth/calendar.calendarlist.readonly",
@@ -150,7 +152,7 @@ async def revoke(session: aiohttp.ClientSession, client: Client, refresh_token: 
 
 async def _post(session: aiohttp.ClientSession, url: str, body: str) -> Raw:
     headers = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"}
-    return await exchange(session, "POST", URL(url), data=body.encode(), headers=headers)
+    return await exchange(session, "POST", URL(url), data=body.encode(), headers=headers, patience=_TIMEOUT)
 
 
 def _read(answer: Raw) -> Mapping[str, Any]:

@@ -75,7 +75,7 @@ async def plan_again(conn: Connection, org_id: UUID, connection_id: UUID, now: d
 
 
 async def claim_writes(conn: Connection, but: Sequence[UUID], now: datetime) -> list[Write]:
-    """The next few entries that are due, but of these connections."""
+    """The next few entries that are due, but of these connections and organizations."""
     rows = await conn.fetch(SQL.claim_writes, now, now + LEASE, list(but))
     return [Write(**{name: row[name] for name in Write.__dataclass_fields__}) for row in rows]
 

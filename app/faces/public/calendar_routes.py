@@ -1,7 +1,7 @@
 """The part of the table without keys that providers of calendars use: the way back from consent, and notifications."""
 
 from app.faces.public import consents, hooks
-from app.faces.public.shapes import ConsentQuery, ConsentTaken, HookQuery
+from app.faces.public.shapes import ConsentIn, ConsentQuery, ConsentTaken, HookQuery
 from app.web.consents import PATH
 from app.web.hooks import HookRoute
 from app.web.operation import Besides, Operation
@@ -27,6 +27,20 @@ ROUTES = (
             page=True,
             besides=(Besides(303),),
             name="finish_connecting",
+        ),
+    ),
+    PublicRoute(
+        "POST",
+        PATH,
+        consents.confirm,
+        Operation(
+            "Connect the calendar that a server asked for",
+            body=ConsentIn,
+            answer=ConsentTaken,
+            problems=("link_expired", "forbidden", "conflict"),
+            page=True,
+            besides=(Besides(303),),
+            name="confirm_connecting",
         ),
     ),
 )

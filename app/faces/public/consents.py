@@ -1,7 +1,8 @@
 """`/calendars/callback`: the way back from a provider's consent page.
 
-The one rule: a consent counts once, and in the browser that asked for it. Whatever goes wrong, the person is told what
-to do, and the provider's own words are told to nobody.
+The one rule: a consent counts once, and in the browser that asked for it; where a server asked, once its person has
+seen in a page whose bookings the calendar is for. Whatever goes wrong, the person is told what to do, and the
+provider's own words are told to nobody.
 """
 
 from dataclasses import dataclass
@@ -12,19 +13,21 @@ from app.core.db import Connection
 from app.core.errors import Conflict, Forbidden, MethodNotAllowed
 from app.core.ids import Kind, encode
 from app.domain.calendars import choices, oauth
-from app.domain.calendars.access import Roads, provider_of, seal_tokens
+from app.domain.calendars.access import Asker, Roads, find_asker, provider_of, seal_tokens, within
 from app.domain.calendars.connections import Account, Consent, take_authorization
 from app.domain.calendars.oauth import OAuthProvider, Tokens
 from app.domain.calendars.provider import Access, AccessLost, CalendarError, RemoteCalendar, TryLater
 from app.domain.identity import audit
 from app.faces.public import html
 from app.faces.public.links import by_link
-from app.faces.public.shapes import ConsentQuery, ConsentTaken
+from app.faces.public.shapes import ConsentIn, ConsentQuery, ConsentTaken
 from app.web.auditing import visitor
 from app.web.call import Visit, json_response
-from app.web.consents import callback_url, is_marked, unmark_browser, with_outcome
+from app.web.consents import PATH, callback_url, is_marked, origin_of, unmark_browser, with_outcome
 from app.web.providers import reaching_out
 
+# for as long as somebody waits before a page
+_PATIENCE_SECONDS = 30.0
 _DENIED = frozenset({"access_denied", "consent_required"})
 _NAMES = {"google": "Google", "microsoft": "Microsoft"}
 _ELSEWHERE = (
@@ -50,6 +53,15 @@ class _Failed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class _Given:
+    """What came back. error: the provider's, where there is no code."""
+
+    state: str
+    code: str | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Granted:
     """What a consent gave us."""
 
@@ -61,22 +73,51 @@ class _Granted:
 async def come_back(visit: Visit) -> web.StreamResponse:
     query = visit.query(ConsentQuery)
     if visit.request.method == hdrs.METH_HEAD:
-        raise MethodNotAllowed("Only a person's browser comes back here.", allowed=[hdrs.METH_GET])
+        raise MethodNotAllowed("Only a person's browser comes back here.", allowed=[hdrs.METH_GET, hdrs.METH_POST])
+    given = _Given(query.state, query.code if query.error is None else None, query.error)
+    # only a browser can have been sent here by somebody who hopes for another one's calendar
+    if given.code is not None and html.wants_html(visit.request):
+        asker = await find_asker(visit.conn, given.state, visit.now)
+        if asker is not None:
+            return _ask(asker, given.state, given.code)
+    return await _take(visit, given)
+
+
+@by_link
+async def confirm(visit: Visit) -> web.StreamResponse:
+    given = visit.form(ConsentIn) if html.is_form(visit.request) else visit.body(ConsentIn)
+    return await _take(visit, _Given(given.state, given.code, None))
+
+
+def _ask(asker: Asker, state: str, code: str) -> web.Response:
+    return html.page(
+        title=f"Connect your calendar to the bookings of {asker.name} at {asker.org_name}?",
+        lead=f"What is taken in your {_NAMES[asker.provider]} calendar will count there, and bookings will be written "
+        "into it. If these are not your bookings, or you did not expect to be asked, close this window: nothing is "
+        "connected then.",
+        button="Connect the calendar",
+        action=PATH,
+        hidden=[("state", state), ("code", code)],
+        onward=origin_of(asker.redirect_to),
+    )
+
+
+async def _take(visit: Visit, given: _Given) -> web.Response:
     # its turn comes first: the consent is used up by what follows
     async with reaching_out(visit) as roads:
-        consent = await take_authorization(visit.conn, query.state, visit.vault, visit.now)
-        if not is_marked(visit.request, query.state, consent.browser_hash):
+        consent = await take_authorization(visit.conn, given.state, visit.vault, visit.now)
+        if not is_marked(visit.request, given.state, consent.browser_hash):
             raise Forbidden(_ELSEWHERE)
-        response = await _finish(visit, roads, consent, query)
-    unmark_browser(visit.request, response, query.state)
+        response = await _finish(visit, roads, consent, given)
+    unmark_browser(visit.request, response, given.state)
     return response
 
 
-async def _finish(visit: Visit, roads: Roads, consent: Consent, query: ConsentQuery) -> web.Response:
+async def _finish(visit: Visit, roads: Roads, consent: Consent, given: _Given) -> web.Response:
     try:
-        if query.error is not None or query.code is None:
-            raise _Failed("access_denied" if query.error in _DENIED else "not_allowed")
-        granted = await _redeem(visit, roads, consent, query.code)
+        if given.code is None:
+            raise _Failed("access_denied" if given.error in _DENIED else "not_allowed")
+        granted = await _redeem(visit, roads, consent, given.code)
         await _save(visit, consent, granted)
     except _Failed as failure:
         return _refused(visit, consent, failure.code)
@@ -90,8 +131,9 @@ async def _redeem(visit: Visit, roads: Roads, consent: Consent, code: str) -> _G
         raise _Failed("not_configured")
     try:
         back = callback_url(visit.settings)
-        tokens = await oauth.redeem(roads.session, client, code, consent.verifier, back, visit.now)
-        found = await provider_of(roads, provider, _access(tokens)).list_calendars()
+        async with within(_PATIENCE_SECONDS):
+            tokens = await oauth.redeem(roads.session, client, code, consent.verifier, back, visit.now)
+            found = await provider_of(roads, provider, _access(tokens)).list_calendars()
     except TryLater:
         raise _Failed("provider_away") from None
     except CalendarError:

@@ -73,12 +73,17 @@ def is_form(request: web.Request) -> bool:
     return request.content_type.lower() in _FORMS
 
 
-def page(status: int = 200, **values: Any) -> web.Response:
-    """values: title, lead, lines [(term, text)]; the button's label, its form's action and the (name, value) that it
-    sends, if any; other: the label and the action of a second one; or, with an action, the words of a link back to
-    it."""
+def page(status: int = 200, *, onward: str | None = None, **values: Any) -> web.Response:
+    """values: title, lead, lines [(term, text)]; the button's label, its form's action, the (name, value) that it
+    sends, if any, and the hidden ones that go along; other: the label and the action of a second one; or, with an
+    action, the words of a link back to it. onward: another origin that the form's answer may lead to."""
     nothing = {"lead": "", "lines": (), "button": None, "action": None, "danger": False, "field": None, "back": None}
-    return _response(_PAGE.render(style=_STYLE, **{"other": None, **nothing, **values}), status)
+    response = _response(_PAGE.render(style=_STYLE, **{"other": None, "hidden": (), **nothing, **values}), status)
+    if onward is not None:
+        # browsers hold redirects after a form to it, too
+        policy = _HEADERS[hdrs.CONTENT_SECURITY_POLICY].replace("form-action 'self'", f"form-action 'self' {onward}")
+        response.headers[hdrs.CONTENT_SECURITY_POLICY] = policy
+    return response
 
 
 def slots_page(**values: Any) -> web.Response:

@@ -129,6 +129,13 @@ class ConsentQuery(QueryModel):
     error: str | None = Field(default=None, max_length=200)
 
 
+class ConsentIn(WireModel):
+    """The same, from the page that asks whoever came back by a link of a server's."""
+
+    state: str = Field(min_length=1, max_length=200)
+    code: str = Field(min_length=1, max_length=4000)
+
+
 class ConsentTaken(TypedDict):
     """The account that is connected now."""
 
