@@ -63,13 +63,13 @@ async def _look(roads: Roads, provider: Provider, reading: Reading, change: Chan
         window = reading.window(roads.clock())
         try:
             elsewhere = await provider.find_elsewhere(reading.remote_id, change.remote_id, change.id, window)
+            if elsewhere is not None:
+                await _follow_elsewhere(roads, provider, reading, (change.id, elsewhere, leased_until))
+                return None
         except CalendarError as error:
             async with db.acquire(roads.pool) as conn:
                 await changes.release(conn, reading.org_id, change.id, leased_until)
             return error
-        if elsewhere is not None:
-            await _follow_elsewhere(roads, provider, reading, (change.id, elsewhere, leased_until))
-            return None
     return changes.judged(change, remote, leased_until, roads.clock())
 
 
@@ -94,8 +94,7 @@ async def refresh_calendars(roads: Roads, provider: Provider, reading: Reading) 
     calendars = await provider.list_calendars()
 
     async def save(conn: Connection) -> None:
-        about = (reading.org_id, reading.connection_id, reading.user_id, calendars)
-        await save_calendars(conn, *about, roads.clock())
+        await save_calendars(conn, reading.org_id, reading.connection_id, calendars, roads.clock())
 
     async with db.acquire(roads.pool) as conn:
         await db.run(conn, save)

@@ -20,6 +20,8 @@ SQL = sql.load("calendar_sync")
 
 _ENDED = frozenset({"disconnected"})
 _MOST_ATTEMPTS = 8
+# the others end by themselves in some days, and nobody listens to them
+_MOST_CHANNELS = 20
 _LEASE = timedelta(minutes=2)
 # a claim takes up to four, one after another
 _LONGEST_SECONDS = 30.0
@@ -67,7 +69,7 @@ async def _end(roads: Roads, row: sql.Row) -> None:
         return
     provider = await reach(roads, row["org_id"], row["id"], _ENDED)
     try:
-        for kept in ending["ending"] or ():
+        for kept in (ending["ending"] or ())[:_MOST_CHANNELS]:
             await provider.unwatch(channel_of(kept))
     except AccessLost:
         # its owner has ended the grant there already, and the channels with it

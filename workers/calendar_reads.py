@@ -140,10 +140,21 @@ async def _sync_fully(holder: _Holder, provider: Provider, window: Window) -> No
         raise TryLater("no_token")
     about = (holder.reading, generation, window, token, seen, holder.fresh)
     await holder.within(lambda conn, now: mirror.finish_generation(conn, *about, now))
-    # now and then, what is new in the account
-    await refresh_calendars(holder.roads, provider, holder.reading)
     # what was booked in the moment in which the calendar was connected
     await holder.within(lambda conn, now: outbound.plan_missing(conn, holder.reading.org_id, holder.reading.id, now))
+    if holder.reading.was_read_long_ago(holder.roads.clock()):
+        await _refresh(holder, provider)
+
+
+async def _refresh(holder: _Holder, provider: Provider) -> None:
+    """Now and then, what is new in the account. A calendar that can be read is not given up because its account's list
+    cannot."""
+    try:
+        await refresh_calendars(holder.roads, provider, holder.reading)
+    except AccessLost:
+        raise
+    except CalendarError as error:
+        _log.info("calendars_unlisted", calendar_id=str(holder.reading.id), error=error.code)
 
 
 async def _add(some: tuple[Reading, int, Sequence[RemoteEvent], Seen], conn: db.Connection, now: datetime) -> None:

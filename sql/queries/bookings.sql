@@ -121,7 +121,7 @@ with type as (
 ), owed as (
     insert into outbox (org_id, topic, ref_id, due_at)
     select $1, topic, id, $28 from event, unnest($58::text[]) as topic
-    where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target)
+    where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and (c.is_write_target or c.next_poll_at is not null))
 ), turn as (
     update event_type_hosts h set assigned_count = h.assigned_count + 1, last_assigned_at = $28
     from booking b
@@ -261,7 +261,7 @@ with booking as (
 )
 insert into outbox (org_id, topic, ref_id, due_at)
 select $1, topic, id, $3 from event, unnest($14::text[]) as topic
-where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and (c.is_write_target or c.next_poll_at is not null));
 
 -- name: advance_booking
 -- A step that keeps what the booking holds: a confirmation.
@@ -281,7 +281,7 @@ with booking as (
 )
 insert into outbox (org_id, topic, ref_id, due_at)
 select $1, topic, id, $5 from event, unnest($13::text[]) as topic
-where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and (c.is_write_target or c.next_poll_at is not null));
 
 -- name: change_attendee
 -- No step of the lifecycle, so no line of the history.
@@ -299,7 +299,7 @@ with booking as (
 )
 insert into outbox (org_id, topic, ref_id, due_at)
 select $1, topic, id, $10 from event, unnest($14::text[]) as topic
-where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and (c.is_write_target or c.next_poll_at is not null));
 
 -- name: set_location
 with booking as (
@@ -313,7 +313,7 @@ with booking as (
 )
 insert into outbox (org_id, topic, ref_id, due_at)
 select $1, topic, id, $6 from event, unnest($10::text[]) as topic
-where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and (c.is_write_target or c.next_poll_at is not null));
 
 -- name: note_bounce
 with booking as (
@@ -327,7 +327,7 @@ with booking as (
 )
 insert into outbox (org_id, topic, ref_id, due_at)
 select $1, topic, id, $3 from event, unnest($8::text[]) as topic
-where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and (c.is_write_target or c.next_poll_at is not null));
 
 -- name: finish_booking
 -- A hold becomes a booking: the attendee's data, the step, the event; what it holds has no end any more.
@@ -358,7 +358,7 @@ with booking as (
 )
 insert into outbox (org_id, topic, ref_id, due_at)
 select $1, topic, id, $5 from event, unnest($21::text[]) as topic
-where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and (c.is_write_target or c.next_poll_at is not null));
 
 -- name: lock_moves
 -- Moves within an organization take turns: two that want each other's places would deadlock, since each gives its own back
@@ -380,7 +380,7 @@ with event as (
 )
 insert into outbox (org_id, topic, ref_id, due_at)
 select $1, topic, id, $5 from event, unnest($9::text[]) as topic
-where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target);
+where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and (c.is_write_target or c.next_poll_at is not null));
 
 -- name: find_ended_holds
 -- Holds that are over, behind these allocations.

@@ -21,9 +21,11 @@ with due as (
 ), kept as (
     update calendar_events x
     set booking_id = t.booking_id, wanted = t.agreed and x.user_id = any(t.holders), revision = x.revision + 1,
-        due_at = $1, attempts = 0, updated_at = $1
-    from thread t
+        -- of an account that is connected no more: when it is again
+        due_at = case when n.status <> 'disconnected' then $1::timestamptz end, attempts = 0, updated_at = $1
+    from thread t, calendars c, calendar_connections n
     where x.org_id = t.org_id and x.thread = t.thread and x.removed_at is null
+      and c.org_id = x.org_id and c.id = x.calendar_id and n.org_id = c.org_id and n.id = c.connection_id
     returning x.org_id, x.thread, x.user_id
 ), made as (
     insert into calendar_events (org_id, id, thread, user_id, booking_id, calendar_id, due_at, created_at, updated_at)
@@ -45,6 +47,14 @@ select pg_advisory_xact_lock(hashtextextended('calendar plans', 7));
 -- The booking has ended: nothing of it is to stand there.
 update calendar_events set wanted = false, revision = revision + 1, due_at = $4, leased_until = null, updated_at = $4
 where org_id = $1 and id = $2 and leased_until = $3;
+
+-- name: retire_parked
+-- What stands in an account that its owner has left for this one is written here from now on.
+update calendar_events x set removed_at = $3, due_at = null, leased_until = null, updated_at = $3
+from calendars t, calendars c, calendar_connections n, bookings b
+where t.org_id = $1 and t.id = $2 and t.is_write_target and x.org_id = t.org_id and x.user_id = t.user_id and x.removed_at is null
+  and c.org_id = x.org_id and c.id = x.calendar_id and n.org_id = c.org_id and n.id = c.connection_id and n.status = 'disconnected'
+  and b.org_id = x.org_id and b.id = x.booking_id and b.ends_at > $3;
 
 -- name: plan_missing
 -- What is to come and agreed, and is in no calendar of whoever it belongs to: what was booked before they chose one.
@@ -89,7 +99,7 @@ set booking_id = b.id, revision = x.revision + 1, due_at = $3, attempts = 0, upd
         and (x.user_id = any(b.host_ids) or (b.resource_id is not null and b.created_by_user_id = x.user_id))
 from chain h
 join bookings b on b.org_id = $1 and b.id = h.id
-where h.rescheduled_to_id is null and x.org_id = $1 and x.id = h.event_id;
+where h.rescheduled_to_id is null and b.ends_at > $3 and x.org_id = $1 and x.id = h.event_id;
 
 -- name: claim_writes
 -- (queue) The next entries to write, of everybody but the connections and organizations in $3. Those of a connection whose

@@ -31,13 +31,15 @@ returning id, xmax = 0 as is_new;
 -- name: save_calendars
 insert into calendars as c (org_id, id, connection_id, user_id, remote_id, name, timezone, is_primary, is_writable, read_busy,
                             next_poll_at, created_at, updated_at)
-select $1, t.id, $2, $3, t.remote_id, t.name, t.timezone, t.is_primary, t.is_writable, t.is_primary,
-       case when t.is_primary then $10::timestamptz end, $10, $10
+select $1, t.id, $2, $3, t.remote_id, t.name, t.timezone, t.is_primary, t.is_writable, t.is_primary and $11::boolean,
+       case when t.is_primary and $11 then $10::timestamptz end, $10, $10
 from unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::boolean[], $9::boolean[])
     as t (id, remote_id, name, timezone, is_primary, is_writable)
 on conflict (org_id, connection_id, remote_id) do update
 set name = excluded.name, timezone = excluded.timezone, is_primary = excluded.is_primary, is_writable = excluded.is_writable,
-    next_poll_at = case when c.next_poll_at is not null then $10 end, failures = 0, error = null, updated_at = $10;
+    -- $11: its owner connects it, and everything begins anew
+    next_poll_at = case when $11 and c.next_poll_at is not null then $10 else c.next_poll_at end,
+    failures = case when $11 then 0 else c.failures end, error = case when not $11 then c.error end, updated_at = $10;
 
 -- name: choose_first_target
 -- The main calendar of whoever writes to none yet.
@@ -78,7 +80,9 @@ set read_busy = $3, is_write_target = $4, stale_policy = $5, updated_at = $6,
         when $3 or $4 or exists (select from calendar_events x
                                  where x.org_id = c.org_id and x.calendar_id = c.id and x.removed_at is null)
         then coalesce(c.next_poll_at, $6) end
-where org_id = $1 and id = $2;
+where org_id = $1 and id = $2
+  and exists (select from calendar_connections n
+              where n.org_id = c.org_id and n.id = c.connection_id and n.status <> 'disconnected');
 
 -- name: ask_for_sync
 -- Whatever it waits for, but for a reading that is under way: that one is followed by another.
@@ -89,7 +93,9 @@ update calendar_connections set resting_until = null where org_id = $1 and id = 
 
 -- name: end_connection
 update calendar_connections n
-set status = 'disconnected', status_reason = $3, resting_until = null, ending_due_at = $4, ending_attempts = 0, updated_at = $4,
+set status = 'disconnected', status_reason = $3, resting_until = null, ending_attempts = 0, updated_at = $4,
+    -- who connects again at once has another grant by then, which the end of this one would end too
+    ending_due_at = $4::timestamptz + interval '2 minutes',
     ending = (select coalesce(jsonb_agg(c.channel), '[]') from calendars c
               where c.org_id = n.org_id and c.connection_id = n.id and c.channel is not null)
 where org_id = $1 and id = $2 and status <> 'disconnected'
@@ -102,6 +108,11 @@ set was_busy = read_busy, read_busy = false, is_write_target = false, sync_state
     fresh_until = '-infinity', known_until = '-infinity', next_poll_at = null, leased_until = null, failures = 0, error = null,
     channel = null, channel_due_at = null, hook_id = null, hook_secret_hash = null, channel_failures = 0, updated_at = $3
 where org_id = $1 and connection_id = $2;
+
+-- name: park_entries
+update calendar_events x set due_at = null, leased_until = null
+from calendars c
+where x.org_id = $1 and x.due_at is not null and c.org_id = x.org_id and c.id = x.calendar_id and c.connection_id = $2;
 
 -- name: forget_busy
 delete from busy_blocks where org_id = $1 and calendar_id in (select id from calendars where org_id = $1 and connection_id = $2);
@@ -122,7 +133,10 @@ where org_id = $1 and id = (select id from calendar_connections
 returning id;
 
 -- name: revive_calendars
-update calendars set read_busy = was_busy, was_busy = null, next_poll_at = case when was_busy then $3::timestamptz end, updated_at = $3
+-- Those that are still there ($4).
+update calendars
+set read_busy = was_busy and remote_id = any($4::text[]), was_busy = null, updated_at = $3,
+    next_poll_at = case when was_busy and remote_id = any($4::text[]) then $3::timestamptz end
 where org_id = $1 and connection_id = $2 and was_busy is not null;
 
 -- name: read_where_ours_stand
@@ -177,7 +191,7 @@ select x.id, x.user_id, x.calendar_id, n.provider, x.wanted, x.due_at, x.attempt
 from calendar_events x
 join calendars c on c.org_id = x.org_id and c.id = x.calendar_id
 join calendar_connections n on n.org_id = c.org_id and n.id = c.connection_id
-where x.org_id = $1 and x.booking_id = $2 and x.removed_at is null
+where x.org_id = $1 and x.booking_id = $2 and x.removed_at is null and n.status <> 'disconnected'
 order by x.created_at, x.id;
 
 -- name: list_upcoming
@@ -245,7 +259,7 @@ where org_id = $1 and id = any($2::uuid[]) and removed_at is null and error is n
 select c.org_id, c.id, c.connection_id, c.user_id, n.provider, n.account, n.status
 from calendars c
 join calendar_connections n on n.org_id = c.org_id and n.id = c.connection_id
-where ($1::uuid is null or c.id = $1)
+where n.status <> 'disconnected' and ($1::uuid is null or c.id = $1)
   and ($1::uuid is not null or c.is_write_target
        or exists (select from calendar_events x where x.org_id = c.org_id and x.calendar_id = c.id and x.removed_at is null))
 order by c.org_id, c.id;

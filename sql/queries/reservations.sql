@@ -81,7 +81,7 @@ with resource as (
 ), owed as (
     insert into outbox (org_id, topic, ref_id, due_at)
     select $1, topic, id, $23 from event, unnest($29::text[]) as topic
-    where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and c.is_write_target)
+    where topic <> 'calendar' or exists (select from calendars c where c.org_id = $1 and (c.is_write_target or c.next_poll_at is not null))
 )
 select case when exists (select from booking) then 'won' when exists (select from unit) then 'taken' else 'stale' end;
 

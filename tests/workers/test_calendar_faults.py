@@ -59,6 +59,7 @@ async def refresh_token_of(room: Room, connection_id: UUID) -> str:
 async def ended(room: Room, org_id: UUID, connection_id: UUID) -> None:
     async with db.acquire(room.worker.pool) as conn, conn.transaction():
         await disconnect(conn, org_id, connection_id, room.worker.now())
+    room.worker.ahead += timedelta(minutes=3)
     await room.worker.end()
 
 

@@ -38,7 +38,8 @@ async def test_connected_again_nothing_stands_twice(room: Room, soon: datetime) 
     stays, moves, goes = await booked(room, soon, 3)
     before = {each["id"] for each in room.events()}
     await disconnect(room)
-    await room.worker.end()
+    room.worker.ahead += timedelta(minutes=3)
+    assert await room.worker.end()
     assert (await room.api.get("/v1/calendars")).ok()["calendars"] == []
     assert "12:00" in await room.slots(soon)
     moved = await room.move(moves, soon + 15 * HOUR)
@@ -213,3 +214,44 @@ async def test_one_that_cannot_be_made_is_not_made_for_ever(
         await room.worker.later(minutes=1)
     rows = await room.rows("select id from calendar_events where org_id = $1")
     assert len(rows) < 8
+
+
+async def test_another_account_in_its_place(room: Room, soon: datetime) -> None:
+    """What is to come is written there, and what of it is moved."""
+    (booking,) = await booked(room, soon)
+    await disconnect(room)
+    room.fake.add_account("other@example.com")
+    await connect(room.worker, room.tenant, room.fake, account="other@example.com")
+    await room.worker.tend()
+    assert instant(room.event("other@example.com")["start"]) == soon + 8 * HOUR
+    await room.move(booking, soon + 12 * HOUR)
+    await room.worker.tend()
+    assert instant(room.event("other@example.com")["start"]) == soon + 12 * HOUR
+    shown = (await room.latest(booking))["calendar_events"]
+    assert [each["status"] for each in shown] == ["written"]
+
+
+async def test_a_calendar_that_went_meanwhile_closes_nobody(room: Room, soon: datetime) -> None:
+    room.fake.add_calendar(ACCOUNT, NEW)
+    await connect(room.worker, room.tenant, room.fake)
+    calendars = (await room.api.get("/v1/calendars")).ok()["calendars"]
+    (new,) = [each["id"] for each in calendars if each["name"] == NEW]
+    (await room.api.call("PATCH", f"/v1/calendars/{new}", {"read_busy": True})).ok()
+    await room.worker.tend()
+    await disconnect(room)
+    room.fake.calendars[NEW].deleted = True
+    await connect(room.worker, room.tenant, room.fake)
+    await room.worker.tend()
+    assert "08:00" in await room.slots(soon)
+
+
+async def test_written_nowhere_any_more_what_stands_still_follows(room: Room, soon: datetime) -> None:
+    (booking,) = await booked(room, soon)
+    calendar = (await room.api.get("/v1/calendars")).ok()["calendars"][0]
+    (await room.api.call("PATCH", f"/v1/calendars/{calendar['id']}", {"is_write_target": False})).ok()
+    await room.move(booking, soon + 12 * HOUR)
+    await room.worker.tend()
+    assert instant(room.event()["start"]) == soon + 12 * HOUR
+    await room.book(soon + 14 * HOUR)
+    await room.worker.tend()
+    assert len(room.events()) == 1

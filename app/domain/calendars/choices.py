@@ -212,9 +212,10 @@ async def sync_now(conn: Connection, principal: Principal, calendar_id: UUID, no
     found = await get_calendar(conn, principal, calendar_id)
     if found.status not in IN_USE:
         raise Conflict("This account has to be connected again before its calendars can be read.")
+    # the connection before its calendars, as everywhere
+    await conn.execute(SQL.end_rest, principal.org_id, found.connection_id)
     if await conn.fetchval(SQL.ask_for_sync, principal.org_id, calendar_id, now) is None:
         raise Conflict("This calendar is not read: it does not count, and nothing is written there. Set read_busy.")
-    await conn.execute(SQL.end_rest, principal.org_id, found.connection_id)
     return await get_calendar(conn, principal, calendar_id)
 
 

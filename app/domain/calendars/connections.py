@@ -94,9 +94,9 @@ async def save_account(
         raise Conflict(_ENOUGH)
     connection_id: UUID = row["id"]
     if revived is not None:
-        await conn.execute(SQL.revive_calendars, org_id, connection_id, now)
+        await conn.execute(SQL.revive_calendars, org_id, connection_id, now, [each.remote_id for each in calendars])
         await plan_again(conn, org_id, connection_id, now)
-    await save_calendars(conn, org_id, connection_id, user_id, calendars, now)
+    await _save_calendars(conn, org_id, connection_id, user_id, calendars, connecting=True, now=now)
     await conn.execute(SQL.read_where_ours_stand, org_id, connection_id, now)
     target = await conn.fetchval(SQL.choose_first_target, org_id, connection_id, now)
     if target is not None:
@@ -105,34 +105,49 @@ async def save_account(
 
 
 async def save_calendars(
+    conn: Connection, org_id: UUID, connection_id: UUID, calendars: Sequence[RemoteCalendar], now: datetime
+) -> None:
+    """What there is to choose from by now, of an account that is connected. In a transaction of the caller's."""
+    row = await conn.fetchrow(SYNC.lock_connection, org_id, connection_id)
+    if row is not None and row["status"] in {"active", "paused"}:
+        await _save_calendars(conn, org_id, connection_id, row["user_id"], calendars, connecting=False, now=now)
+
+
+async def _save_calendars(
     conn: Connection,
     org_id: UUID,
     connection_id: UUID,
     user_id: UUID,
     calendars: Sequence[RemoteCalendar],
+    *,
+    connecting: bool,
     now: datetime,
 ) -> None:
-    """Keep what there is to choose from."""
     some = calendars[:MOST_CALENDARS]
     main = next((each.remote_id for each in some if each.primary), some[0].remote_id if some else None)
     await conn.execute(
         SQL.save_calendars,
         *(org_id, connection_id, user_id, [new_id() for _ in some], [each.remote_id for each in some]),
         *([each.name for each in some], [each.timezone for each in some]),
-        *([each.remote_id == main for each in some], [each.writable for each in some], now),
+        *([each.remote_id == main for each in some], [each.writable for each in some], now, connecting),
     )
 
 
 async def disconnect(conn: Connection, org_id: UUID, connection_id: UUID, now: datetime) -> None:
     """End a connection: its calendars are seen no more, and what they say is busy goes. What stands there stays, and is
     remembered, so that connecting again enters nothing twice. Ended already is fine."""
+    row = await conn.fetchrow(SYNC.find_connection, org_id, connection_id)
+    if row is None:
+        return
+    # the person before their connection, as whoever connects or chooses
+    await conn.fetchval(SQL.lock_owner, org_id, row["user_id"])
     await conn.fetchrow(SYNC.lock_connection, org_id, connection_id)
     told = await _told(conn, org_id, connection_id)
     if await conn.fetchval(SQL.end_connection, org_id, connection_id, "disconnected", now) is None:
         return
     await tell(conn, org_id, CALENDAR_DISCONNECTED, told, "disconnected", now)
     await conn.execute(SQL.park_calendars, org_id, connection_id, now)
-    for forget in (SQL.forget_busy, SQL.forget_changes):
+    for forget in (SQL.park_entries, SQL.forget_busy, SQL.forget_changes):
         await conn.execute(forget, org_id, connection_id)
 
 

@@ -58,6 +58,11 @@ class Reading:
         """What a full sync reads."""
         return Window(now - PAST, now + HORIZON, self.timezone or self.user_timezone)
 
+    def was_read_long_ago(self, now: datetime) -> bool:
+        """Whether the last full sync was more than a day ago."""
+        start = self.sync_state.get("window_start")
+        return start is not None and now - parse_instant(start) > PAST + timedelta(days=1)
+
     def kept_window(self, now: datetime) -> Window | None:
         """What the last full sync read; None where another one is due."""
         start = self.sync_state.get("window_start")
@@ -164,12 +169,14 @@ async def rehome(
     """Its owner moved one of our events to another calendar of theirs: nothing has happened to the booking. In a
     transaction of the caller's."""
     sibling = await conn.fetchval(SQL.find_sibling, reading.org_id, reading.id, calendar)
+    # the calendar, its changes, the entry: as whoever reads the other calendar locks them
+    if sibling is not None:
+        await conn.execute(SQL.begin_polling, reading.org_id, sibling, now)
+    await conn.execute(SQL.drop_change, reading.org_id, event_id)
     if sibling is not None:
         # its id may be another one there; that calendar's next sync tells
         await conn.execute(SQL.rehome_event, reading.org_id, event_id, sibling, now)
-        await conn.execute(SQL.begin_polling, reading.org_id, sibling, now)
     await conn.execute(SQL.release_event, reading.org_id, event_id, leased_until)
-    await conn.execute(SQL.drop_change, reading.org_id, event_id)
 
 
 async def _own(

@@ -60,10 +60,16 @@ async def plan_writes(conn: Connection, now: datetime) -> int:
     return int(await conn.fetchval(SQL.plan_writes, now))
 
 
+async def wait_to_plan(conn: Connection) -> None:
+    """Before entries are locked by whoever plans among other things: nobody else plans until the transaction ends."""
+    await conn.fetchval(SQL.lock_plans)
+
+
 async def plan_missing(conn: Connection, org_id: UUID, calendar_id: UUID, now: datetime) -> None:
     """Let everything be written that is agreed, to come and in no calendar yet, where this one is written to. In a
     transaction of the caller's."""
     await conn.fetchval(SQL.lock_plans)
+    await conn.execute(SQL.retire_parked, org_id, calendar_id, now)
     await conn.execute(SQL.plan_missing, org_id, calendar_id, now)
 
 

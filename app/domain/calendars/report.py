@@ -24,7 +24,7 @@ from app.core.times import iso
 from app.domain.bookings.lifecycle import AGREED, Status
 from app.domain.calendars.access import IN_USE, Roads, reach
 from app.domain.calendars.choices import NO_SUCH
-from app.domain.calendars.outbound import plan_missing, remake
+from app.domain.calendars.outbound import plan_missing, remake, wait_to_plan
 from app.domain.calendars.provider import (
     HORIZON,
     PAST,
@@ -192,6 +192,7 @@ async def compare(
 async def repair(conn: Connection, org_id: UUID, report: Report, now: datetime) -> int:
     """Make good what a report found; how many of it. What was moved there is looked at again, and then the usual rules
     decide; what is held waits on. In a transaction of the caller's."""
+    await wait_to_plan(conn)
     ids: dict[Difference, list[UUID]] = {kind: [] for kind in Difference}
     for item in report.items:
         if item.event_id is not None:

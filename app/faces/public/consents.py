@@ -75,6 +75,9 @@ async def come_back(visit: Visit) -> web.StreamResponse:
     if visit.request.method == hdrs.METH_HEAD:
         raise MethodNotAllowed("Only a person's browser comes back here.", allowed=[hdrs.METH_GET, hdrs.METH_POST])
     given = _Given(query.state, query.code if query.error is None else None, query.error)
+    if visit.request.headers.get("Sec-Fetch-Mode", "navigate") != "navigate":
+        # a page of somebody's has asked, and not the person
+        raise Forbidden(_ELSEWHERE)
     # only a browser can have been sent here by somebody who hopes for another one's calendar
     if given.code is not None and html.wants_html(visit.request):
         asker = await find_asker(visit.conn, given.state, visit.now)
