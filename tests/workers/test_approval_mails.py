@@ -127,10 +127,12 @@ async def test_who_has_reserved_it_decides_where_a_key_moves_it(
     async with mailing(settings):
         theirs = (await browser.post("/api/bookings", {"booking": {"bookable_id": desk["id"], **times}})).ok(201)
         await eventually(lambda: at_rest(conn, tenant))
-        before = len(box.arrived)
+        # a mail is settled before its last line: at rest is not yet arrived
+        before = len(await box.wait_for(1))
         path = f"/v1/bookings/{theirs['data']['id']}/reschedule"
         moved = (await agent.post(path, {"start_time": iso(soon + HOUR)})).ok()["booking"]
         await eventually(lambda: at_rest(conn, tenant))
+        await box.wait_for(before + 2)
         withdrawn, asked = box.arrived[before:]
         assert (withdrawn.to, asked.to) == (person["email"], person["email"])
         entry = check_mail(withdrawn.raw)
